@@ -1,0 +1,60 @@
+# make help lists the targets. Everything that they need beside Go is installed by them: Debian packages by apt-get (said
+# when it happens), Go tools into build/tools in pinned versions.
+
+VERSION        ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GOLANGCI_LINT  := v2.15.0
+TOOLS          := $(CURDIR)/build/tools
+LDFLAGS        := -s -w -X main.version=$(VERSION)
+# command:package pairs of what the lab and its tests run.
+NEEDS          := haproxy:haproxy nft:nftables tcpdump:tcpdump tshark:tshark /usr/bin/aws:awscli
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint fuzz lab-faults setup clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/hacluster and bin/hacluster-lab
+	@echo "building bin/hacluster and bin/hacluster-lab (the first time takes a minute or two: the AWS SDK is large)"
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/hacluster ./cmd/hacluster-lab
+
+demo: setup build ## break a real three-node cluster in namespaces and show what clients notice
+	@bin/hacluster-lab demo --out build/demo
+
+test: setup ## all tests with the race detector, the lab with the built binary included
+	@echo "building and testing with the race detector; the first build takes some minutes"
+	go test -race -timeout 20m ./...
+
+lint: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT) ## gofmt, vet and a short list of linters
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted" >&2; exit 1; }
+	go vet ./...
+	$< run ./...
+
+fuzz: ## each fuzz target for one minute
+	@go list ./... | while read -r pkg; do \
+	  for target in $$(go test -list '^Fuzz' "$$pkg" | grep '^Fuzz'); do \
+	    echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 1m "$$pkg" || exit 1; \
+	  done; \
+	done
+
+lab-faults: setup build ## every fault ten times, interleaved; the figures of docs/LAB.md
+	bin/hacluster-lab run --fault all --reps 10 --json build/faults.json
+
+setup: ## install the Debian packages that demo and test need, if they are missing
+	@missing=""; for need in $(NEEDS); do \
+	  command -v "$${need%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/$${need%%:*}" ] || missing="$$missing $${need##*:}"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing Debian packages:$$missing"; \
+	  [ "$$(id -u)" = 0 ] || { echo "run this once as root, or: sudo apt-get install$$missing" >&2; exit 1; }; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+
+$(TOOLS)/golangci-lint-$(GOLANGCI_LINT):
+	@echo "building golangci-lint $(GOLANGCI_LINT) into build/tools (once, some minutes)"
+	@mkdir -p $(TOOLS)
+	@GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
+	@mv $(TOOLS)/golangci-lint $@
+
+clean: ## remove what was built
+	rm -rf bin build

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hacluster/hacluster/election"
+	"github.com/hacluster/hacluster/internal/adminapi"
+	"github.com/hacluster/hacluster/internal/boottime"
+	"github.com/hacluster/hacluster/internal/config"
+	"github.com/hacluster/hacluster/internal/controller"
+)
+
+// startWithin bounds what is looked up and tried before the agent takes part: IMDS and the DryRuns.
+const startWithin = 20 * time.Second
+
+func agentCommand() *cobra.Command {
+	var file, node string
+	cmd := &cobra.Command{
+		Use:     "agent --config FILE",
+		Short:   "Run this node",
+		Example: "  hacluster agent --config /etc/hacluster/hacluster.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.LoadAs(file, node)
+			if err != nil {
+				return err
+			}
+			log, err := newLogger(cfg)
+			if err != nil {
+				return err
+			}
+			return runAgent(cmd.Context(), cfg, log)
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "/etc/hacluster/hacluster.yaml", "configuration file")
+	cmd.Flags().StringVar(&node, "node", "", "run as this node instead of the one that the file or the hostname names")
+	return cmd
+}
+
+// runAgent opens everything first, so that what is missing is said before the node takes part, then runs it all.
+func runAgent(ctx context.Context, cfg config.Config, log *zap.Logger) error {
+	for _, w := range cfg.Warnings() {
+		log.Warn(w)
+	}
+	a, err := openAgent(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	log.Info("agent started", zap.String("version", version), zap.String("state", string(controller.Init)))
+	err = a.run(ctx)
+	if err == nil || errors.Is(err, context.Canceled) {
+		log.Info("agent stopped")
+		return nil
+	}
+	return err
+}
+
+// agent is everything that runs on a node.
+type agent struct {
+	raft   *election.Node
+	driver *controller.Driver
+	admin  *adminapi.Server
+	health runner // nil on a witness
+	wire   runner // nil on a witness
+}
+
+type runner interface{ Run(context.Context) error }
+
+// run ends in this order: the driver hands over, then everything else stops.
+func (a *agent) run(stop context.Context) error {
+	base, cancel := context.WithCancel(context.WithoutCancel(stop))
+	defer cancel()
+	g, ctx := errgroup.WithContext(base)
+	g.Go(func() error { return named("raft", a.raft.Run(ctx)) })
+	g.Go(func() error { return a.admin.Run(ctx) })
+	for name, r := range map[string]runner{"health": a.health, "vrrp": a.wire} {
+		if r != nil {
+			g.Go(func() error { return named(name, r.Run(ctx)) })
+		}
+	}
+	g.Go(func() error {
+		defer cancel()
+		driving, end := context.WithCancel(ctx)
+		defer end()
+		defer context.AfterFunc(stop, end)()
+		return a.driver.Run(driving)
+	})
+	return g.Wait()
+}
+
+// named says which part ended the agent. The end of the context is not an error.
+func named(part string, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", part, err)
+}
+
+func openAgent(ctx context.Context, cfg config.Config, log *zap.Logger) (*agent, error) {
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	replica := controller.NewReplica()
+	lateRPC := &lateHandler{}
+	raft, err := election.Open(electionConfig(cfg, lateRPC, log), replica)
+	if err != nil {
+		return nil, err
+	}
+	a := &agent{raft: raft}
+	if err := a.open(ctx, cfg, replica, lateRPC, log); err != nil {
+		return nil, errors.Join(err, raft.Close())
+	}
+	return a, nil
+}
+
+func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller.Replica, rpc *lateHandler, log *zap.Logger) error {
+	ports := controller.Ports{Raft: a.raft, Quorum: a.raft, Peers: a.raft, Replica: replica}
+	core := coreConfig(cfg)
+	if cfg.Self().Witness {
+		ports.Wire, ports.EC2 = silentWire{}, noEC2{}
+	} else if err := a.openCandidate(ctx, cfg, &core, &ports, log); err != nil {
+		return err
+	}
+	a.driver = controller.NewDriver(core, ports, boottime.Now, log)
+	rpc.set(a.driver.Handler())
+	if !cfg.Self().Witness {
+		if err := a.openWire(cfg, log); err != nil {
+			return err
+		}
+	}
+	socket, err := adminapi.Listen(ctx, cfg.Admin.Socket)
+	if err != nil {
+		return err
+	}
+	a.admin = adminapi.NewServer(identity(cfg), a.driver, a.raft, socket)
+	return nil
+}

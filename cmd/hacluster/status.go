@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hacluster/hacluster/internal/adminapi"
+)
+
+const (
+	defaultSocket = "/run/hacluster/admin.sock"
+	clientTimeout = 5 * time.Second
+)
+
+func statusCommand() *cobra.Command {
+	var socket, output string
+	cmd := &cobra.Command{
+		Use:     "status",
+		Short:   "Show who holds the Elastic IP, who leads, and how the nodes are",
+		Example: "  hacluster status\n  hacluster status -o json | jq -r .holder",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), clientTimeout)
+			defer cancel()
+			if output != "table" && output != "json" {
+				return fmt.Errorf("output %q: write -o table or -o json", output)
+			}
+			s, err := adminapi.NewClient(socket).Status(ctx)
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				return enc.Encode(s)
+			}
+			return printStatus(cmd.OutOrStdout(), s)
+		},
+	}
+	cmd.Flags().StringVar(&socket, "socket", defaultSocket, "the agent's admin socket")
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	return cmd
+}
+
+func printStatus(w io.Writer, s adminapi.Status) error {
+	fmt.Fprintf(w, "%s on %s: %s", s.Cluster, s.Node, s.State)
+	if s.Health != "" {
+		fmt.Fprintf(w, " (%s)", s.Health)
+	}
+	fmt.Fprintf(w, "\n%s\n", holderLine(s))
+	leader := s.Leader
+	if leader == "" {
+		leader = "none known"
+	}
+	fmt.Fprintf(w, "leader %s, term %d; raft: %s\n", leader, s.Term, s.Phase)
+	if s.Claim != "" {
+		fmt.Fprintf(w, "this leader is %s the address\n", s.Claim)
+	}
+	fmt.Fprintln(w)
+	if err := printNodes(w, s); err != nil {
+		return err
+	}
+	return printHistory(w, s.History)
+}
+
+func holderLine(s adminapi.Status) string {
+	eip := s.AllocationID
+	if s.PublicIP != "" {
+		eip = s.PublicIP + " (" + s.AllocationID + ")"
+	}
+	switch {
+	case s.Holder == "":
+		return eip + " is held by no node yet"
+	case !s.Confirmed:
+		return fmt.Sprintf("%s was last held by %s; a new claim is on its way or nobody may claim", eip, s.Holder)
+	case s.Guarded:
+		return fmt.Sprintf("%s is held by %s (%s), under guard: a call of the past may still land", eip, s.Holder, s.AssociationID)
+	default:
+		return fmt.Sprintf("%s is held by %s (%s)", eip, s.Holder, s.AssociationID)
+	}
+}
+
+func printNodes(w io.Writer, s adminapi.Status) error {
+	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(tw, "NODE\tADDRESS\tPRIORITY\tHAPROXY\tEC2\tROLE")
+	for _, n := range s.Nodes {
+		fmt.Fprintf(tw, "%s\t%s\t%d\t%s\t%s\t%s\n", n.Name, n.Address, n.Priority, haproxyWord(n), yesNo(n.EC2, "reached", "out of reach"), roleWord(n, s))
+	}
+	return tw.Flush()
+}
+
+func haproxyWord(n adminapi.Node) string {
+	switch {
+	case n.Witness:
+		return "-"
+	case n.Healthy:
+		return "healthy"
+	default:
+		return "unhealthy: " + n.Reason
+	}
+}
+
+func roleWord(n adminapi.Node, s adminapi.Status) string {
+	role := ""
+	add := func(is bool, word string) {
+		if is && role != "" {
+			role += ", "
+		}
+		if is {
+			role += word
+		}
+	}
+	add(n.Name == s.Leader, "leader")
+	add(n.Name == s.Holder, "holder")
+	add(n.Witness, "witness")
+	add(n.Drained, "drained")
+	return role
+}
+
+func yesNo(is bool, yes, no string) string {
+	if is {
+		return yes
+	}
+	return no
+}
+
+func printHistory(w io.Writer, history []adminapi.Transition) error {
+	if len(history) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w)
+	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(tw, "TIME (UTC)\tTERM\tNODE\tEVENT\tWHY")
+	for _, t := range history {
+		event := t.Event
+		if t.Mode != "" {
+			event += " (" + t.Mode + ")"
+		}
+		fmt.Fprintf(tw, "%s\t%d\t%s\t%s\t%s\n", t.Time.Format("01-02 15:04:05.000"), t.Term, t.Node, event, t.Reason)
+	}
+	return tw.Flush()
+}

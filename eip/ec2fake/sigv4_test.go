@@ -1,0 +1,103 @@
+package ec2fake_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"github.com/hacluster/hacluster/eip/ec2fake"
+)
+
+func TestSignaturesThatAreRefused(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*ec2.Options)
+		clock  time.Duration // the server's clock, ahead of the client's
+		code   string
+	}{
+		{"good", func(*ec2.Options) {}, 0, ""},
+		{"good, just in time", func(*ec2.Options) {}, 4*time.Minute + 50*time.Second, ""},
+		{"wrong secret", func(o *ec2.Options) {
+			o.Credentials = credentials.NewStaticCredentialsProvider(keyID, "another secret", "")
+		}, 0, "SignatureDoesNotMatch"},
+		{"unknown key", func(o *ec2.Options) {
+			o.Credentials = credentials.NewStaticCredentialsProvider("AKIANOBODY", keySecret, "")
+		}, 0, "AuthFailure"},
+		{"a session token that nobody gave", func(o *ec2.Options) {
+			o.Credentials = credentials.NewStaticCredentialsProvider(keyID, keySecret, "token")
+		}, 0, "AuthFailure"},
+		{"signed too long ago", func(*ec2.Options) {}, 5*time.Minute + 10*time.Second, "RequestExpired"},
+		{"signed in the future", func(*ec2.Options) {}, -5*time.Minute - 10*time.Second, "RequestExpired"},
+		{"signed for another region", func(o *ec2.Options) { o.Region = "us-east-1" }, 0, "SignatureDoesNotMatch"},
+		{"not signed", func(o *ec2.Options) { o.Credentials = aws.AnonymousCredentials{} }, 0, "MissingAuthenticationToken"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t, func(c *ec2fake.Config) {
+				c.Now = func() time.Time { return time.Now().Add(tc.clock) }
+			})
+			_, err := w.sdk(tc.change).AssociateAddress(t.Context(), &ec2.AssociateAddressInput{
+				AllocationId: aws.String(alloc1), NetworkInterfaceId: aws.String(eniA),
+			})
+			wantCode(t, err, tc.code)
+			if id, _ := w.holder(); (id == "") != (tc.code != "") {
+				t.Errorf("association %q afterwards", id)
+			}
+		})
+	}
+}
+
+// A request that was changed on its way, in the body or in a signed header, is refused.
+func TestTamperedRequestsAreRefused(t *testing.T) {
+	const body = "Action=DescribeAddresses&Version=2016-11-15"
+	bodyHash := fmt.Sprintf("%x", sha256.Sum256([]byte(body)))
+	for _, tc := range []struct {
+		name   string
+		tamper func(*http.Request)
+		status int
+	}{
+		{"untouched", func(*http.Request) {}, http.StatusOK},
+		{"an unsigned header more", func(r *http.Request) { r.Header.Set("X-Trace", "1") }, http.StatusOK},
+		{"another body", func(r *http.Request) {
+			r.Body = io.NopCloser(strings.NewReader(strings.Replace(body, "Addresses", "Instances", 1)))
+		}, http.StatusForbidden},
+		{"another signed header", func(r *http.Request) { r.Header.Set("X-Amz-Meta", "b") }, http.StatusForbidden},
+		{"another date", func(r *http.Request) {
+			r.Header.Set("X-Amz-Date", time.Now().UTC().Add(-time.Minute).Format("20060102T150405Z"))
+		}, http.StatusForbidden},
+		{"another path", func(r *http.Request) { r.URL.Path = "/x" }, http.StatusBadRequest},
+		{"a header that is no signature", func(r *http.Request) { r.Header.Set("Authorization", "Basic eDp5") }, http.StatusBadRequest},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.ec2.URL+"/", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("X-Amz-Meta", "  a   spaced value ") // canonical form: trimmed, single spaces
+			creds := aws.Credentials{AccessKeyID: keyID, SecretAccessKey: keySecret}
+			if err := v4.NewSigner().SignHTTP(t.Context(), creds, r, bodyHash, "ec2", region, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			tc.tamper(r)
+			resp, err := w.http.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if resp.StatusCode != tc.status {
+				text, _ := io.ReadAll(resp.Body)
+				t.Errorf("status %d, want %d\n%s", resp.StatusCode, tc.status, text)
+			}
+		})
+	}
+}

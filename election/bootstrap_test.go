@@ -1,0 +1,350 @@
+package election
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+func TestTheBootstrapRule(t *testing.T) {
+	t.Parallel()
+	peers := []Peer{{Name: "node-b", Address: "10.0.0.2:7946"}, {Name: "node-a", Address: "10.0.0.1:7946"}, {Name: "node-c", Address: "10.0.0.3:7946"}}
+	names := []string{"node-a", "node-b", "node-c"}
+	uninitialised := identityAnswer{Peers: names}
+	member := identityAnswer{Initialized: true, Peers: names, Members: []raft.ServerID{"node-a.1"}}
+	tests := map[string]struct {
+		self    string
+		answers map[string]identityAnswer
+		next    step
+		waiting string
+	}{
+		"all fresh, lowest name":  {"node-a", map[string]identityAnswer{"node-b": uninitialised, "node-c": uninitialised}, bootstrapNow, ""},
+		"all fresh, another name": {"node-b", map[string]identityAnswer{"node-a": uninitialised, "node-c": uninitialised}, keepWaiting, "node-a to bootstrap the cluster"},
+		"one silent": {
+			"node-a", map[string]identityAnswer{"node-b": uninitialised}, keepWaiting, "node-c (10.0.0.3:7946): connection refused",
+		},
+		"all silent": {
+			"node-a", nil, keepWaiting, "node-b (10.0.0.2:7946): connection refused, node-c (10.0.0.3:7946): connection refused",
+		},
+		"a cluster exists, all answer":    {"node-a", map[string]identityAnswer{"node-b": member, "node-c": uninitialised}, startNow, ""},
+		"a cluster exists, others silent": {"node-a", map[string]identityAnswer{"node-c": member}, startNow, ""},
+		"a peer has started and knows nobody yet": {
+			"node-a", map[string]identityAnswer{"node-b": {Initialized: true, Peers: names}, "node-c": uninitialised},
+			keepWaiting, "node-b (10.0.0.2:7946): it has not heard from the other members yet",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			silent := make(map[string]error)
+			for _, n := range names {
+				if _, ok := test.answers[n]; !ok && n != test.self {
+					silent[n] = syscall.ECONNREFUSED
+				}
+			}
+			got, err := decide(Config{Name: test.self, Peers: peers}, test.answers, silent)
+			if err != nil || got.next != test.next || strings.Join(got.waiting, ", ") != test.waiting {
+				t.Errorf("decide = %+v, %v; want step %d, waiting for %q", got, err, test.next, test.waiting)
+			}
+		})
+	}
+	disagreeing := identityAnswer{Peers: []string{"node-b", "node-c", "node-d"}}
+	_, err := decide(Config{Name: "node-a", Peers: peers}, map[string]identityAnswer{"node-b": disagreeing, "node-c": uninitialised}, nil)
+	expectSentence(t, err, "peer node-b is configured with the nodes node-b, node-c, node-d", "make the configurations equal")
+}
+
+func TestFirstBootWaitsForEveryPeerAndSaysForWhom(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.start("node-a", "node-b")
+	missing := c.config("node-c")
+	for _, name := range []string{"node-a", "node-b"} {
+		c.nodes[name].expectPhase(t, "waiting for node-c ("+missing.address()+"): connection refused")
+	}
+	if s := c.nodes["node-a"].Status(); s.State != "Starting" || s.Leader != "" {
+		t.Errorf("status while waiting: %+v", s)
+	}
+	c.start("node-c")
+	c.leader()
+	c.nodes["node-a"].expectPhase(t, "running")
+	c.stop()
+}
+
+// A waiting node can be stopped.
+func TestAWaitingNodeStops(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.start("node-a")
+	c.nodes["node-a"].expectPhase(t, "waiting for node-b")
+	c.stop("node-a")
+}
+
+// The kill points of settle: the process of the bootstrapping node, and of another, ends after each step, and the cluster
+// still forms, once, from the incarnations that were told.
+func TestBootstrapSurvivesACrashBetweenItsSteps(t *testing.T) {
+	t.Parallel()
+	crash := map[string]func(t *testing.T, n *Node, answers map[string]identityAnswer){
+		"after persisting the incarnation": func(*testing.T, *Node, map[string]identityAnswer) {},
+		"inside the first configuration": func(t *testing.T, n *Node, _ map[string]identityAnswer) {
+			must(t, n.store.bolt.SetUint64([]byte(currentTermKey), 1))
+		},
+		"after the first configuration": func(t *testing.T, n *Node, answers map[string]identityAnswer) {
+			must(t, n.store.bootstrap(n.raftConfig(), n.firstMembers(answers)))
+		},
+		"after the marker": func(t *testing.T, n *Node, answers map[string]identityAnswer) {
+			must(t, n.store.bootstrap(n.raftConfig(), n.firstMembers(answers)))
+			must(t, n.initialize())
+		},
+	}
+	for name, steps := range crash {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t, 3)
+			told := make(map[string]identityAnswer)
+			for _, cfg := range c.configs {
+				own, _ := closedNode(t, cfg)
+				told[cfg.Name] = identityAnswer{identity: own}
+			}
+			n, err := Open(c.config("node-a"), &ledger{})
+			must(t, err)
+			steps(t, n, told)
+			must(t, n.Close())
+			c.start()
+			c.leader()
+			c.apply("hello")
+			for name, p := range c.nodes {
+				if p.self != told[name].identity {
+					t.Errorf("%s runs as %+v, it had told %+v", name, p.self, told[name].identity)
+				}
+			}
+		})
+	}
+}
+
+func TestAnotherNodeCrashesBetweenItsMarkerAndRaft(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	b, err := Open(c.config("node-b"), &ledger{})
+	must(t, err)
+	told := map[string]identityAnswer{"node-b": {identity: b.self}}
+	cOwn, _ := closedNode(t, c.config("node-c"))
+	told["node-c"] = identityAnswer{identity: cOwn}
+	a, err := Open(c.config("node-a"), &ledger{})
+	must(t, err)
+	must(t, a.store.bootstrap(a.raftConfig(), a.firstMembers(told)))
+	must(t, a.Close())
+	must(t, b.initialize())
+	must(t, b.Close())
+	c.start()
+	c.leader()
+	c.apply("hello")
+	c.expectEverywhere("hello")
+}
+
+// A machine replaced under the same configuration joins; it never bootstraps a second cluster (I7).
+func TestAReplacedMachineJoins(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"node-a", "node-c"} { // node-a has the lowest name: it is the one that could bootstrap
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t, 3)
+			c.start()
+			c.apply("before")
+			old := c.nodes[name].Status()
+			c.stop(name)
+			must(t, os.RemoveAll(c.config(name).DataDir))
+			c.apply("meanwhile")
+			c.start(name)
+			c.expectRejoined(name, old)
+			c.apply("after")
+			c.expectEverywhere("before", "meanwhile", "after")
+		})
+	}
+}
+
+// expectRejoined waits until the node votes under a new incarnation and the old one is gone.
+func (c *cluster) expectRejoined(name string, old Status) {
+	c.t.Helper()
+	p := c.nodes[name]
+	if now := p.Status(); now.Incarnation == old.Incarnation {
+		c.t.Fatalf("%s came back as %s", name, now.ServerID)
+	}
+	p.expectPhase(c.t, "running")
+	leader, _ := c.leader()
+	var ids []string
+	for _, server := range servers(leader.raft.Load()) {
+		if server.Suffrage != raft.Voter {
+			c.t.Errorf("%s has no vote", server.ID)
+		}
+		ids = append(ids, string(server.ID))
+	}
+	if len(ids) != len(c.configs) || slices.Contains(ids, old.ServerID) || !slices.Contains(ids, p.Status().ServerID) {
+		c.t.Errorf("members are %v; %s is %s now and was %s", ids, name, p.Status().ServerID, old.ServerID)
+	}
+}
+
+// I7: a node that lost its store but not its marker comes back as somebody else, and what is meant for the old identity at its
+// address, such as a request for its vote, is refused.
+func TestANodeThatLostItsStoreNeverVotesUnderItsOldIdentity(t *testing.T) {
+	t.Parallel()
+	losses := map[string]func(t *testing.T, cfg Config){
+		"deleted":              func(t *testing.T, cfg Config) { must(t, os.Remove(dbPath(cfg))) },
+		"truncated to nothing": func(t *testing.T, cfg Config) { must(t, os.Truncate(dbPath(cfg), 0)) },
+	}
+	for name, lose := range losses {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t, 3)
+			c.start()
+			c.apply("before")
+			old := c.nodes["node-b"].Status()
+			c.stop("node-b")
+			lose(t, c.config("node-b"))
+			c.start("node-b")
+			c.expectRejoined("node-b", old)
+			c.apply("after")
+			c.expectEverywhere("before", "after")
+			c.expectNoVote("node-b", raft.ServerID(old.ServerID))
+		})
+	}
+}
+
+// expectNoVote asks for a vote as a candidate with the longest log and the newest term would.
+func (c *cluster) expectNoVote(name string, voter raft.ServerID) {
+	c.t.Helper()
+	asker, term := c.leader()
+	// The leader's own dialler and wire format.
+	tcp := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream:  stream{lane: newLane(raftAddr("asker")), mux: asker.mux, ctx: c.t.Context()},
+		Timeout: transportTimeout,
+		Logger:  raftLogger(asker.log),
+	})
+	defer func() { _ = tcp.Close() }()
+	request := &raft.RequestVoteRequest{
+		RPCHeader:    raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(asker.self.serverID()), Addr: []byte("asker")},
+		Term:         term + 100,
+		LastLogIndex: 1 << 40, LastLogTerm: term + 100, LeadershipTransfer: true,
+	}
+	var response raft.RequestVoteResponse
+	refused := c.nodes[name].Status().RefusedConnections
+	err := tcp.RequestVote(voter, serverAddress(c.config(name).address(), voter), request, &response)
+	if err == nil {
+		c.t.Fatalf("%s answered a request for the vote of %s: %+v", name, voter, response)
+	}
+	if c.nodes[name].Status().RefusedConnections <= refused {
+		c.t.Errorf("%s has not counted the refusal", name)
+	}
+	// The same request to the present identity is answered, so the refusal is not an accident of the test.
+	present := c.nodes[name].self.serverID()
+	if err := tcp.RequestVote(present, serverAddress(c.config(name).address(), present), request, &response); err != nil {
+		c.t.Errorf("%s does not answer a request for the vote of %s: %v", name, present, err)
+	}
+}
+
+// All stores lost, all markers kept: nobody bootstraps, as that could lose what was committed.
+func TestNobodyBootstrapsOverLostStores(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.start()
+	c.apply("before")
+	c.stop()
+	for _, cfg := range c.configs {
+		must(t, os.Remove(dbPath(cfg)))
+	}
+	c.start()
+	for _, p := range c.nodes {
+		p.expectPhase(t, "waiting for", "it knows no leader")
+	}
+	time.Sleep(time.Second) // longer than an election takes
+	for name, p := range c.nodes {
+		if s := p.Status(); s.Leader != "" || s.LastIndex != 0 {
+			t.Errorf("%s after all stores were lost: %+v", name, s)
+		}
+	}
+}
+
+func TestOnlyConfiguredNodesMayJoin(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.start()
+	leader, _ := c.leader()
+	peer := leader.cfg.others()[0]
+	present := c.nodes[peer.Name].self.serverID()
+	tests := map[string]struct {
+		join  joinRequest
+		words string
+	}{
+		"an unknown name":       {joinRequest{Node: "node-x", ServerID: "node-x.1", Address: peer.Address}, "not among the peers"},
+		"another address":       {joinRequest{Node: peer.Name, ServerID: present, Address: "127.0.0.1:1"}, "not among the peers"},
+		"somebody else's id":    {joinRequest{Node: peer.Name, ServerID: "node-x.1", Address: peer.Address}, "not among the peers"},
+		"the leader's own name": {joinRequest{Node: leader.cfg.Name, ServerID: "x.1", Address: leader.cfg.address()}, "not among the peers"},
+		// A copy of a machine, or a request from the past, must not remove the incarnation that lives.
+		"an id that is not at the address": {
+			joinRequest{Node: peer.Name, ServerID: raft.ServerID(peer.Name + ".0123456789abcdef"), Address: peer.Address},
+			"but " + string(present) + " is at its address",
+		},
+	}
+	for name, test := range tests {
+		err := leader.Call(t.Context(), leader.cfg.Name, joinPath, test.join, nil)
+		var answered *CallError
+		if !errors.As(err, &answered) || answered.Status != 403 || !strings.Contains(answered.Message, test.words) {
+			t.Errorf("%s: join = %v, want 403 and %q", name, err, test.words)
+		}
+	}
+	if got := len(servers(leader.raft.Load())); got != 3 {
+		t.Errorf("%d members", got)
+	}
+}
+
+func TestARemovedNodeEndsWithASentence(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.start()
+	leader, _ := c.leader()
+	there, away := leader.cfg.others()[0].Name, leader.cfg.others()[1].Name
+	c.nodes[there].expectPhase(t, "running")
+
+	// One hears of its removal from the log.
+	must(t, wait(t.Context(), leader.raft.Load().RemoveServer(c.nodes[there].self.serverID(), 0, time.Second)))
+	expectSentence(t, c.nodes[there].failure(t), "removed from the cluster", "move its data dir away")
+	delete(c.nodes, there)
+
+	// The other is not running meanwhile. Nobody tells it, so it asks.
+	id := c.nodes[away].self.serverID()
+	c.start(there) // for the quorum
+	c.nodes[there].expectPhase(t, "running")
+	c.stop(away)
+	leader, _ = c.leader()
+	must(t, wait(t.Context(), leader.raft.Load().RemoveServer(id, 0, time.Second)))
+	expectSentence(t, start(t, c.config(away)).failure(t), "removed from the cluster")
+}
+
+// A joiner gets its vote when it has applied what was committed at its previous call, however fast the log grows meanwhile.
+func TestAJoinerIsCaughtUpWithItsPreviousCall(t *testing.T) {
+	t.Parallel()
+	type call struct {
+		applied, commit uint64
+		vote            bool
+	}
+	tests := map[string][]call{
+		"a quiet cluster":            {{0, 10, false}, {10, 10, true}},
+		"a busy cluster":             {{0, 10, false}, {12, 20, true}},
+		"never at the first call":    {{10, 10, false}},
+		"lagging for several rounds": {{0, 100, false}, {40, 110, false}, {90, 120, false}, {115, 130, false}, {130, 140, true}},
+	}
+	for name, calls := range tests {
+		t.Run(name, func(t *testing.T) {
+			var a admission
+			for i, c := range calls {
+				if got := a.caughtUp(joinRequest{ServerID: "node-c.1", Applied: c.applied}, c.commit); got != c.vote {
+					t.Errorf("call %d: caught up %v, want %v", i+1, got, c.vote)
+				}
+			}
+		})
+	}
+}

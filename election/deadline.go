@@ -1,0 +1,108 @@
+package election
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// deadlineStore bounds every write of Raft to its log and its stable store.
+//
+// A leader whose disk hangs keeps sending heartbeats, so nobody replaces it (hashicorp/raft#503). The first write that
+// misses its limit therefore poisons the store: it is reported through poisoned, which ends Run and with it the process,
+// and no later write is begun. The late write itself may still land, but never after a newer one.
+type deadlineStore struct {
+	logs   raft.LogStore
+	stable raft.StableStore
+	limit  time.Duration
+	// poisoned is called once, with a sentence for the operator. It must not block.
+	poisoned func(error)
+	poison   atomic.Pointer[error]
+}
+
+// FirstIndex implements raft.LogStore.
+func (s *deadlineStore) FirstIndex() (uint64, error) { return s.logs.FirstIndex() }
+
+// LastIndex implements raft.LogStore.
+func (s *deadlineStore) LastIndex() (uint64, error) { return s.logs.LastIndex() }
+
+// GetLog implements raft.LogStore.
+func (s *deadlineStore) GetLog(index uint64, entry *raft.Log) error {
+	return s.logs.GetLog(index, entry)
+}
+
+// StoreLog implements raft.LogStore.
+func (s *deadlineStore) StoreLog(entry *raft.Log) error {
+	return s.StoreLogs([]*raft.Log{entry})
+}
+
+// StoreLogs implements raft.LogStore.
+func (s *deadlineStore) StoreLogs(entries []*raft.Log) error {
+	return s.write("append to the raft log", func() error { return s.logs.StoreLogs(entries) })
+}
+
+// DeleteRange implements raft.LogStore.
+func (s *deadlineStore) DeleteRange(first, last uint64) error {
+	return s.write("delete from the raft log", func() error { return s.logs.DeleteRange(first, last) })
+}
+
+// Get implements raft.StableStore.
+func (s *deadlineStore) Get(key []byte) ([]byte, error) { return s.stable.Get(key) }
+
+// GetUint64 implements raft.StableStore.
+func (s *deadlineStore) GetUint64(key []byte) (uint64, error) { return s.stable.GetUint64(key) }
+
+// Set implements raft.StableStore. It does not return an error, see vote.
+func (s *deadlineStore) Set(key, value []byte) error {
+	return s.vote(func() error { return s.stable.Set(key, value) })
+}
+
+// SetUint64 implements raft.StableStore. It does not return an error, see vote.
+func (s *deadlineStore) SetUint64(key []byte, value uint64) error {
+	return s.vote(func() error { return s.stable.SetUint64(key, value) })
+}
+
+// vote writes a term or a vote. Raft panics when that fails, so a failure is reported and the call never returns: the sentence
+// reaches the operator instead of a stack trace, and Raft's main loop stands still until the process has ended.
+func (s *deadlineStore) vote(do func() error) error {
+	const what = "write term or vote"
+	if err := s.write(what, do); err != nil {
+		s.fail(fmt.Errorf("%s: %w: check the disk; the process ends and must be restarted", what, err))
+		select {}
+	}
+	return nil
+}
+
+func (s *deadlineStore) write(what string, do func() error) error {
+	if err := s.poison.Load(); err != nil {
+		return *err
+	}
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				done <- s.fail(fmt.Errorf("%s: the raft store is damaged: %v", what, p))
+			}
+		}()
+		done <- do()
+	}()
+	timer := time.NewTimer(s.limit)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+		return s.fail(fmt.Errorf("%s: the disk has not answered for %v: "+
+			"check it; the process ends so that another node can lead, and must be restarted", what, s.limit))
+	}
+}
+
+// fail poisons the store and returns what poisoned it first.
+func (s *deadlineStore) fail(err error) error {
+	if s.poison.CompareAndSwap(nil, &err) {
+		s.poisoned(err)
+	}
+	return *s.poison.Load()
+}

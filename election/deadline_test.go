@@ -1,0 +1,163 @@
+package election
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// disk is a store in memory whose writes can hang or fail.
+type disk struct {
+	*raft.InmemStore
+	// before is called at the start of each write.
+	before func() error
+}
+
+func (d *disk) StoreLogs(entries []*raft.Log) error {
+	if err := d.before(); err != nil {
+		return err
+	}
+	return d.InmemStore.StoreLogs(entries)
+}
+
+func (d *disk) SetUint64(key []byte, value uint64) error {
+	if err := d.before(); err != nil {
+		return err
+	}
+	return d.InmemStore.SetUint64(key, value)
+}
+
+// guardedDisk returns a store of which write number hang, counted from 1, waits for release.
+func guardedDisk(hang int32, release <-chan struct{}) (store *deadlineStore, begun *atomic.Int32, poisoned *[]error) {
+	begun, poisoned = new(atomic.Int32), new([]error)
+	d := &disk{InmemStore: raft.NewInmemStore(), before: func() error {
+		if begun.Add(1) == hang {
+			<-release
+		}
+		return nil
+	}}
+	store = &deadlineStore{logs: d, stable: d, limit: time.Second, poisoned: func(err error) { *poisoned = append(*poisoned, err) }}
+	return store, begun, poisoned
+}
+
+func TestTheFirstMissedDeadlinePoisonsTheStore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		store, begun, poisoned := guardedDisk(2, release)
+		if err := store.StoreLog(&raft.Log{Index: 1}); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		err := store.StoreLog(&raft.Log{Index: 2})
+		expectSentence(t, err, "the disk has not answered for 1s", "must be restarted")
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("the miss was reported after %v, want 1s", took)
+		}
+		// Later writes are not even begun, so the late one cannot land after them.
+		for name, write := range map[string]func() error{
+			"StoreLog":    func() error { return store.StoreLog(&raft.Log{Index: 3}) },
+			"StoreLogs":   func() error { return store.StoreLogs([]*raft.Log{{Index: 3}}) },
+			"DeleteRange": func() error { return store.DeleteRange(1, 2) },
+		} {
+			if again := write(); !errors.Is(again, err) {
+				t.Errorf("%s after the miss = %v, want the same error", name, again)
+			}
+		}
+		if begun.Load() != 2 {
+			t.Errorf("%d writes were begun, want 2", begun.Load())
+		}
+		close(release)
+		synctest.Wait()
+		if last, _ := store.LastIndex(); last != 2 {
+			t.Errorf("last index is %d after the late write, want 2", last)
+		}
+		if len(*poisoned) != 1 {
+			t.Errorf("reported %d times: %v", len(*poisoned), *poisoned)
+		}
+	})
+}
+
+// Raft panics when a term cannot be written. So the write is reported and never returns; this goroutine is left behind, which is
+// why the test is not in a bubble.
+func TestAVoteThatCannotBeWrittenIsReportedAndNeverReturns(t *testing.T) {
+	t.Parallel()
+	reported := make(chan error, 1)
+	d := &disk{InmemStore: raft.NewInmemStore(), before: func() error { return syscall.ENOSPC }}
+	store := &deadlineStore{logs: d, stable: d, limit: time.Second, poisoned: func(err error) { reported <- err }}
+	returned := make(chan error, 1)
+	go func() { returned <- store.SetUint64([]byte(currentTermKey), 7) }()
+	expectSentence(t, <-reported, "write term or vote", "no space left on device", "check the disk")
+	select {
+	case err := <-returned:
+		t.Errorf("SetUint64 returned %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+}
+
+// A full disk is an answer: Raft's leader steps down by itself, and a follower may catch up when there is room again.
+func TestALogWriteThatFailsInTimeDoesNotPoison(t *testing.T) {
+	t.Parallel()
+	full := true
+	d := &disk{InmemStore: raft.NewInmemStore(), before: func() error {
+		if full {
+			return syscall.ENOSPC
+		}
+		return nil
+	}}
+	store := &deadlineStore{logs: d, stable: d, limit: time.Second, poisoned: func(err error) { t.Errorf("poisoned: %v", err) }}
+	if err := store.StoreLog(&raft.Log{Index: 1}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("StoreLog on a full disk = %v", err)
+	}
+	full = false
+	if err := store.StoreLog(&raft.Log{Index: 1}); err != nil {
+		t.Errorf("StoreLog after room was made = %v", err)
+	}
+}
+
+func TestAPanicOfTheStoreBecomesASentence(t *testing.T) {
+	t.Parallel()
+	var reported error
+	d := &disk{InmemStore: raft.NewInmemStore(), before: func() error { panic("page 7: unexpected page type") }}
+	store := &deadlineStore{logs: d, stable: d, limit: time.Second, poisoned: func(err error) { reported = err }}
+	expectSentence(t, store.StoreLog(&raft.Log{Index: 1}), "the raft store is damaged", "page 7")
+	expectSentence(t, reported, "the raft store is damaged", "page 7")
+}
+
+// The whole way: the disk of the leader hangs, its run ends with a sentence, and another node leads.
+func TestALeaderWhoseDiskHangsEndsAndAnotherLeads(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var hung atomic.Pointer[simNode]
+		release := make(chan struct{})
+		s := newSimulation(t, 3, func(_ *raft.Server, n *simNode) {
+			memory := n.parts.logs.(*raft.InmemStore)
+			d := &disk{InmemStore: memory, before: func() error {
+				if hung.Load() == n {
+					<-release
+				}
+				return nil
+			}}
+			n.parts.logs = &deadlineStore{logs: d, stable: d, limit: time.Second, poisoned: n.fail}
+		})
+		leader, term := s.leader(s.nodes...)
+		synctest.Wait()
+		hung.Store(leader)
+		if _, _, err := leader.Apply(t.Context(), term, []byte("lost?")); !errors.Is(err, ErrUnknownOutcome) {
+			t.Errorf("Apply = %v, want ErrUnknownOutcome: the write may still land", err)
+		}
+		expectSentence(t, <-leader.done, "append to the raft log", "the disk has not answered")
+		leader.done <- nil
+		successor, newTerm := s.leader(s.others(leader)...)
+		if _, _, err := successor.Apply(t.Context(), newTerm, fmt.Append(nil, "go on")); err != nil {
+			t.Error(err)
+		}
+		close(release)
+	})
+}

@@ -1,0 +1,280 @@
+package election
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap/zaptest"
+)
+
+func TestMain(m *testing.M) {
+	// deadlineStore blocks Raft's main loop for ever once a vote cannot be written; that is its job.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/hacluster/hacluster/election.(*deadlineStore).vote"))
+}
+
+// ledger is a state machine that remembers every command.
+type ledger struct {
+	mu      sync.Mutex
+	entries []string
+	// gate, if set, is called before each Apply.
+	gate func()
+}
+
+func (l *ledger) Apply(_, _ uint64, command []byte) any {
+	if l.gate != nil {
+		l.gate()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries = append(l.entries, string(command))
+	return len(l.entries)
+}
+
+func (l *ledger) Snapshot() ([]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return json.Marshal(l.entries)
+}
+
+func (l *ledger) Restore(snapshot []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return json.Unmarshal(snapshot, &l.entries)
+}
+
+func (l *ledger) list() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.entries)
+}
+
+// process is one run of a node: real TCP on loopback, real bbolt in a temporary directory.
+type process struct {
+	*Node
+	ledger *ledger
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error
+}
+
+// start opens and runs a node. The test ends it, if nobody has.
+func start(t *testing.T, cfg Config) *process {
+	t.Helper()
+	p := &process{ledger: &ledger{}, done: make(chan struct{})}
+	var err error
+	if p.Node, err = Open(cfg, p.ledger); err != nil {
+		t.Fatalf("open %s: %v", cfg.Name, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	p.cancel = cancel
+	go func() {
+		defer close(p.done)
+		p.err = p.Run(ctx)
+	}()
+	t.Cleanup(func() { _ = p.stop() })
+	return p
+}
+
+// stop ends the run and returns what Run returned.
+func (p *process) stop() error {
+	p.cancel()
+	<-p.done
+	return p.err
+}
+
+// failure waits until the run ends by itself and returns why.
+func (p *process) failure(t *testing.T) error {
+	t.Helper()
+	select {
+	case <-p.done:
+		return p.err
+	case <-time.After(15 * time.Second):
+		t.Fatalf("the run of %s has not ended: %+v", p.cfg.Name, p.Status())
+		return nil
+	}
+}
+
+// cluster is the configuration of some nodes and their present processes.
+type cluster struct {
+	t       *testing.T
+	configs []Config
+	nodes   map[string]*process
+}
+
+// newCluster prepares nodes node-a, node-b, ... on loopback; none is started.
+func newCluster(t *testing.T, size int, adjust ...func(*Config)) *cluster {
+	t.Helper()
+	var peers []Peer
+	for i, address := range freeAddresses(t, size) {
+		peers = append(peers, Peer{Name: "node-" + string(rune('a'+i)), Address: address})
+	}
+	c := &cluster{t: t, nodes: make(map[string]*process)}
+	for _, p := range peers {
+		cfg := Config{
+			Cluster: "test",
+			Name:    p.Name,
+			DataDir: t.TempDir(),
+			Peers:   peers,
+			Timing:  Timing{Heartbeat: 200 * time.Millisecond, Election: 200 * time.Millisecond, Lease: 100 * time.Millisecond, Commit: 20 * time.Millisecond},
+		}
+		if testing.Verbose() && os.Getenv("ELECTION_LOG") != "" {
+			cfg.Logger = zaptest.NewLogger(t).Named(p.Name)
+		}
+		for _, f := range adjust {
+			f(&cfg)
+		}
+		c.configs = append(c.configs, cfg)
+	}
+	return c
+}
+
+// freeAddresses holds all ports until the last one is known, so that they differ.
+func freeAddresses(t *testing.T, count int) []string {
+	t.Helper()
+	var addresses []string
+	for range count {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		addresses = append(addresses, l.Addr().String())
+	}
+	return addresses
+}
+
+func (c *cluster) config(name string) Config {
+	i := slices.IndexFunc(c.configs, func(cfg Config) bool { return cfg.Name == name })
+	return c.configs[i]
+}
+
+// start starts the named nodes, or all.
+func (c *cluster) start(names ...string) {
+	c.t.Helper()
+	if len(names) == 0 {
+		names = c.configs[0].peerNames()
+	}
+	for _, name := range names {
+		c.nodes[name] = start(c.t, c.config(name))
+	}
+}
+
+// stop stops the named nodes, or all.
+func (c *cluster) stop(names ...string) {
+	c.t.Helper()
+	if len(names) == 0 {
+		names = c.configs[0].peerNames()
+	}
+	for _, name := range names {
+		c.nodes[name].cancel()
+	}
+	for _, name := range names {
+		if err := c.nodes[name].stop(); err != nil {
+			c.t.Errorf("run of %s ended with: %v", name, err)
+		}
+		delete(c.nodes, name)
+	}
+}
+
+// leader waits until one running node leads and all others follow it, and returns it with its term.
+func (c *cluster) leader() (*process, uint64) {
+	c.t.Helper()
+	var found *process
+	var term uint64
+	eventually(c.t, "one leader that all follow", func() error {
+		found = nil
+		views := make(map[string]bool)
+		for _, p := range c.nodes {
+			s := p.Status()
+			views[fmt.Sprintf("%s/%d", s.Leader, s.Term)] = true
+			if p.Leading(s.Term) {
+				found, term = p, s.Term
+			}
+		}
+		if found == nil || len(views) != 1 {
+			return fmt.Errorf("views: %v", views)
+		}
+		return nil
+	})
+	return found, term
+}
+
+// apply commits a command at the leader, whoever that is by then.
+func (c *cluster) apply(command string) {
+	c.t.Helper()
+	eventually(c.t, "apply "+command, func() error {
+		p, term := c.leader()
+		_, _, err := p.Apply(c.t.Context(), term, []byte(command))
+		if errors.Is(err, ErrUnknownOutcome) {
+			c.t.Fatalf("apply %s: %v", command, err)
+		}
+		return err
+	})
+}
+
+// expectEverywhere waits until each running node has applied exactly these commands.
+func (c *cluster) expectEverywhere(want ...string) {
+	c.t.Helper()
+	for name, p := range c.nodes {
+		eventually(c.t, "the ledger of "+name, func() error {
+			if got := p.ledger.list(); !slices.Equal(got, want) {
+				return fmt.Errorf("it has %q, want %q", got, want)
+			}
+			return nil
+		})
+	}
+}
+
+// expectPhase waits until the node says that it does what the words say.
+func (p *process) expectPhase(t *testing.T, words ...string) {
+	t.Helper()
+	eventually(t, "phase of "+p.cfg.Name, func() error {
+		phase := p.Status().Phase
+		for _, w := range words {
+			if !strings.Contains(phase, w) {
+				return fmt.Errorf("it is %q, want %q in it", phase, w)
+			}
+		}
+		return nil
+	})
+}
+
+// eventually polls a condition of real processes until it holds.
+func eventually(t *testing.T, what string, check func() error) {
+	t.Helper()
+	const patience = 15 * time.Second
+	deadline := time.Now().Add(patience)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %v: %v", what, patience, err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// expectSentence checks that an error says these words.
+func expectSentence(t *testing.T, err error, words ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want one that says %q", words)
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("error %q does not say %q", err, w)
+		}
+	}
+}

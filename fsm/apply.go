@@ -1,0 +1,258 @@
+package fsm
+
+import "slices"
+
+// Denial says why an entry changed nothing.
+type Denial string
+
+// The denials.
+const (
+	// DeniedMalformed: the bytes are no command that this build understands.
+	DeniedMalformed Denial = "malformed command"
+	// DeniedTerm: proposed in one term, appended in another.
+	DeniedTerm Denial = "proposed in another term"
+	// DeniedUnknownNode: the node is not a member.
+	DeniedUnknownNode Denial = "unknown node"
+	// DeniedNotCandidate: the node is unhealthy, drained or a witness.
+	DeniedNotCandidate Denial = "not a candidate"
+	// DeniedUnobserved: the state knows no association to displace; read EC2 first.
+	DeniedUnobserved Denial = "association not observed"
+	// DeniedSuperseded: the association to adopt was replaced by a later one; read EC2 again.
+	DeniedSuperseded Denial = "association superseded"
+	// DeniedContested: the association may be disassociated by a call in flight; strict fencing wants a fresh one.
+	DeniedContested Denial = "association contested"
+	// DeniedStaleClaim: the entry speaks of a claim that is not the newest, or not the node's, or released.
+	DeniedStaleClaim Denial = "not the current claim"
+	// DeniedInvalid: a field has no meaning, such as an unknown mode.
+	DeniedInvalid Denial = "invalid field"
+)
+
+// Result answers one applied entry.
+type Result struct {
+	// Denied is "" when the entry was accepted.
+	Denied Denial
+	// Grant is set when a Claim was accepted.
+	Grant Grant
+}
+
+// Grant is what an accepted claim allows.
+type Grant struct {
+	// Index of the claim's log entry.
+	Index uint64
+	Mode  Mode
+	// Displaces is the association to disassociate first, in a takeover; "" = the address was free.
+	Displaces AssociationID
+	// Clean as in GrantedClaim.
+	Clean bool
+}
+
+// Apply applies the log entry (index, term, command) and answers it. Bytes that are no command change nothing but the
+// index, and never panic: whatever is in the log must be passable by every build.
+func (s *State) Apply(index, term uint64, command []byte) Result {
+	s.Index, s.Term = index, term
+	c, err := Decode(command)
+	if err != nil {
+		return denied(DeniedMalformed)
+	}
+	if c.term() != term {
+		return denied(DeniedTerm)
+	}
+	switch c := c.(type) {
+	case Claim:
+		return s.claim(c)
+	case Confirm:
+		return s.confirm(c)
+	case Release:
+		return s.release(c)
+	case GuardDone:
+		return s.guardDone(c)
+	case SetHealth:
+		return s.changeNode(c.Node, func(n *Node) { n.Healthy, n.EC2, n.Reason = c.Healthy, c.EC2, c.Reason })
+	case SetDrain:
+		return s.changeNode(c.Node, func(n *Node) { n.Drained = c.Drained })
+	case UpsertNode:
+		return s.upsertNode(c)
+	case RemoveNode:
+		return s.removeNode(c)
+	default:
+		return denied(DeniedMalformed)
+	}
+}
+
+func denied(d Denial) Result { return Result{Denied: d} }
+
+// claim grants or denies. The mode is decided here and nowhere else.
+func (s *State) claim(c Claim) Result {
+	if c.AllocationID == "" || (c.Fencing != Strict && c.Fencing != Balanced) {
+		return denied(DeniedInvalid)
+	}
+	node, known := s.Nodes[c.Node]
+	if !known {
+		return denied(DeniedUnknownNode)
+	}
+	if !node.Healthy || node.Drained || node.Witness {
+		return denied(DeniedNotCandidate)
+	}
+	a := s.Addresses[c.AllocationID].clone()
+	granted := GrantedClaim{Index: s.Index, Term: s.Term, Node: c.Node, Fencing: c.Fencing}
+	granted.Clean = a.Claim == nil || a.Claim.Released || (a.Claim.Node == c.Node && a.Claim.Clean)
+	if d := a.grant(&granted, c); d != "" {
+		return denied(d)
+	}
+	a.Claim, a.Foreign = &granted, ""
+	s.Addresses[c.AllocationID] = a
+	s.record(Transition{UnixMilli: c.UnixMilli, Address: c.AllocationID, Event: "claim granted", Node: c.Node,
+		Mode: granted.Mode, Association: c.Association, Reason: c.Reason})
+	return Result{Grant: Grant{Index: s.Index, Mode: granted.Mode, Displaces: granted.Displaces, Clean: granted.Clean}}
+}
+
+func (a *Address) grant(g *GrantedClaim, c Claim) Denial {
+	switch c.Mode {
+	case Adopt:
+		return a.grantAdopt(g, c)
+	case Handover:
+		if a.releasable(c.Fencing) {
+			g.Mode = Handover
+			a.Attempts = append(a.Attempts, Attempt{Claim: g.Index, Term: g.Term, Node: g.Node})
+			return ""
+		}
+		return a.grantTakeover(g, c)
+	case Takeover:
+		return a.grantTakeover(g, c)
+	default:
+		return DeniedInvalid
+	}
+}
+
+// releasable reports whether one atomic call is safe: the last claimer gave up with nothing in flight, and nobody else's
+// atomic call may still land.
+func (a *Address) releasable(f Fencing) bool {
+	return f != Strict && a.Claim != nil && a.Claim.Released && len(a.Attempts) == 0
+}
+
+func (a *Address) grantAdopt(g *GrantedClaim, c Claim) Denial {
+	if !c.Observed || c.Association == "" {
+		return DeniedUnobserved
+	}
+	switch a.Fates[c.Association] {
+	case Superseded:
+		return DeniedSuperseded
+	case Contested:
+		if c.Fencing == Strict {
+			return a.grantTakeover(g, c)
+		}
+	}
+	g.Mode = Adopt
+	a.confirmed(g, c.Association)
+	return ""
+}
+
+// grantTakeover names the id that will be disassociated, so that nobody trusts it any more.
+func (a *Address) grantTakeover(g *GrantedClaim, c Claim) Denial {
+	g.Mode, g.Displaces = Takeover, c.Association
+	if !c.Observed {
+		if a.Association == "" {
+			return DeniedUnobserved
+		}
+		g.Displaces = a.Association
+	}
+	a.mark(g.Displaces, Contested)
+	return ""
+}
+
+// confirmed makes id the agreed association. The one before it is gone from EC2 and must never be adopted from a stale read.
+func (a *Address) confirmed(g *GrantedClaim, id AssociationID) {
+	if a.Association != id {
+		a.mark(a.Association, Superseded)
+	}
+	a.Association, a.Holder = id, g.Node
+	g.Confirmed = true
+}
+
+func (s *State) confirm(c Confirm) Result {
+	a, d := s.currentClaim(c.AllocationID, c.Claim, c.Node)
+	if d != "" {
+		return denied(d)
+	}
+	if c.Association == "" {
+		return denied(DeniedInvalid)
+	}
+	if c.Settled {
+		a.settle(c.Claim)
+	}
+	if a.Fates[c.Association] != "" && a.Claim.Fencing == Strict {
+		s.Addresses[c.AllocationID] = a // the answer is known all the same
+		return denied(DeniedContested)
+	}
+	a.confirmed(a.Claim, c.Association)
+	s.Addresses[c.AllocationID] = a
+	s.record(Transition{UnixMilli: c.UnixMilli, Address: c.AllocationID, Event: "confirmed", Node: c.Node,
+		Mode: a.Claim.Mode, Association: c.Association, Reason: c.Reason})
+	return Result{}
+}
+
+func (s *State) release(c Release) Result {
+	a, d := s.currentClaim(c.AllocationID, c.Ends, c.Node)
+	if d != "" {
+		return denied(d)
+	}
+	a.Claim.Released = true
+	a.Foreign = c.Foreign
+	if c.Settled {
+		a.settle(c.Ends)
+	}
+	s.Addresses[c.AllocationID] = a
+	s.record(Transition{UnixMilli: c.UnixMilli, Address: c.AllocationID, Event: "released", Node: c.Node,
+		Association: a.Association, Reason: c.Reason})
+	return Result{}
+}
+
+func (s *State) guardDone(c GuardDone) Result {
+	a := s.Addresses[c.AllocationID].clone()
+	if a.Claim == nil || a.Claim.Node != c.Node || a.Claim.Released || a.Association != c.Association {
+		return denied(DeniedStaleClaim)
+	}
+	a.Attempts = slices.DeleteFunc(a.Attempts, func(t Attempt) bool { return t.Claim <= c.Through })
+	a.GuardDone = c.Association
+	s.Addresses[c.AllocationID] = a
+	s.record(Transition{UnixMilli: c.UnixMilli, Address: c.AllocationID, Event: "guard done", Node: c.Node,
+		Association: c.Association, Reason: c.Reason})
+	return Result{}
+}
+
+// currentClaim returns a copy of the address if its newest claim is this one and stands.
+func (s *State) currentClaim(id AllocationID, claim uint64, node NodeName) (Address, Denial) {
+	a := s.Addresses[id].clone()
+	if a.Claim == nil || a.Claim.Index != claim || a.Claim.Node != node || a.Claim.Released {
+		return Address{}, DeniedStaleClaim
+	}
+	return a, ""
+}
+
+func (s *State) changeNode(name NodeName, change func(*Node)) Result {
+	n, known := s.Nodes[name]
+	if !known {
+		return denied(DeniedUnknownNode)
+	}
+	change(&n)
+	s.Nodes[name] = n
+	return Result{}
+}
+
+func (s *State) upsertNode(c UpsertNode) Result {
+	if c.Node.Name == "" {
+		return denied(DeniedInvalid)
+	}
+	n := s.Nodes[c.Node.Name]
+	n.Attributes = c.Node
+	s.Nodes[c.Node.Name] = n
+	return Result{}
+}
+
+func (s *State) removeNode(c RemoveNode) Result {
+	if _, known := s.Nodes[c.Node]; !known {
+		return denied(DeniedUnknownNode)
+	}
+	delete(s.Nodes, c.Node)
+	return Result{}
+}

@@ -1,0 +1,245 @@
+package fsm
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// AllocationID names an Elastic IP, "eipalloc-…".
+type AllocationID string
+
+// AssociationID names one association of an Elastic IP with a network interface, "eipassoc-…". EC2 never uses one twice.
+type AssociationID string
+
+// NodeName is a configured node's name.
+type NodeName string
+
+// Mode is how a granted claim may be carried out.
+type Mode string
+
+// The modes of a claim (docs/DESIGN.md, "The claim").
+const (
+	// Takeover: the predecessor may have calls in flight; compare-and-set.
+	Takeover Mode = "takeover"
+	// Handover: the predecessor released and has nothing in flight; one atomic AssociateAddress.
+	Handover Mode = "handover"
+	// Adopt: the association is already the claimer's; no call.
+	Adopt Mode = "adopt"
+)
+
+// Fencing is the configured strictness of the claim protocol.
+type Fencing string
+
+// The fencing levels.
+const (
+	// Strict makes every call compare-and-set, and refreshes an association whose id is contested.
+	Strict Fencing = "strict"
+	// Balanced allows one atomic call in a handover and adopts a contested association under guard.
+	Balanced Fencing = "balanced"
+)
+
+// Command is one entry of the replicated log. Every command carries the term in which its proposer is leader; applying it
+// under another term denies it, because raft.Apply has no term precondition.
+type Command interface {
+	kind() kind
+	// term in which the proposer is leader.
+	term() uint64
+}
+
+// Origin is what all commands say of themselves.
+type Origin struct {
+	// Term in which the proposer is leader.
+	Term uint64 `json:"term"`
+	// UnixMilli is the proposer's wall clock, for people.
+	UnixMilli int64 `json:"unix_ms,omitempty"`
+	// Reason in a human clause: "haproxy master process exited".
+	Reason string `json:"reason,omitempty"`
+}
+
+func (o Origin) term() uint64 { return o.Term }
+
+// Claim asks for the right to hold an Elastic IP. Its [Result] carries the [Grant].
+type Claim struct {
+	Origin
+	Node         NodeName     `json:"node"`
+	AllocationID AllocationID `json:"allocation_id"`
+	Fencing      Fencing      `json:"fencing"`
+	// Mode asked for. Adopt wants Association; Handover falls back to Takeover when the state does not allow it.
+	Mode Mode `json:"mode"`
+	// Observed says that Association was read from EC2 before this entry was proposed ("" = the address is free).
+	// Without it a takeover displaces the association that the state knows.
+	Observed    bool          `json:"observed,omitempty"`
+	Association AssociationID `json:"association_id,omitempty"`
+}
+
+// Confirm reports that the claim was carried out: the address is associated with the claimer under this id.
+type Confirm struct {
+	Origin
+	Node         NodeName      `json:"node"`
+	AllocationID AllocationID  `json:"allocation_id"`
+	Claim        uint64        `json:"claim"` // index of the granted claim
+	Association  AssociationID `json:"association_id"`
+	// Settled says that EC2 answered the claim's call; a read that merely shows the association does not settle it.
+	Settled bool `json:"settled,omitempty"`
+}
+
+// Release ends a claim: its node makes no call any more until a new claim, and has none in flight.
+type Release struct {
+	Origin
+	Node         NodeName     `json:"node"` // whose claim ends; not always the proposer
+	AllocationID AllocationID `json:"allocation_id"`
+	Ends         uint64       `json:"ends"` // index of the claim that ends
+	// Settled says that the atomic attempt of that claim was never sent or was certainly refused.
+	Settled bool `json:"settled,omitempty"`
+	// Foreign is set when a move by somebody else is respected: nobody claims while this association stands.
+	Foreign AssociationID `json:"foreign,omitempty"`
+}
+
+// GuardDone ends the guard of an address: no request signed before it began can be executed any more.
+type GuardDone struct {
+	Origin
+	Node         NodeName      `json:"node"`
+	AllocationID AllocationID  `json:"allocation_id"`
+	Association  AssociationID `json:"association_id"`
+	Through      uint64        `json:"through"` // attempts of claims up to this index are over
+}
+
+// SetHealth records what a node says of its own HAProxy and of its way to EC2.
+type SetHealth struct {
+	Origin
+	Node    NodeName `json:"node"`
+	Healthy bool     `json:"healthy"`
+	EC2     bool     `json:"ec2"` // reaches the EC2 API
+}
+
+// SetDrain takes a node out of, or back into, the set of candidates.
+type SetDrain struct {
+	Origin
+	Node    NodeName `json:"node"`
+	Drained bool     `json:"drained"`
+}
+
+// UpsertNode records a node's attributes. Health and drain of a known node are kept.
+type UpsertNode struct {
+	Origin
+	Node Attributes `json:"node"`
+}
+
+// RemoveNode forgets a node.
+type RemoveNode struct {
+	Origin
+	Node NodeName `json:"node"`
+}
+
+type kind string
+
+const (
+	kindClaim      kind = "claim"
+	kindConfirm    kind = "confirm"
+	kindRelease    kind = "release"
+	kindGuardDone  kind = "guard-done"
+	kindSetHealth  kind = "set-health"
+	kindSetDrain   kind = "set-drain"
+	kindUpsertNode kind = "upsert-node"
+	kindRemoveNode kind = "remove-node"
+)
+
+func (Claim) kind() kind      { return kindClaim }
+func (Confirm) kind() kind    { return kindConfirm }
+func (Release) kind() kind    { return kindRelease }
+func (GuardDone) kind() kind  { return kindGuardDone }
+func (SetHealth) kind() kind  { return kindSetHealth }
+func (SetDrain) kind() kind   { return kindSetDrain }
+func (UpsertNode) kind() kind { return kindUpsertNode }
+func (RemoveNode) kind() kind { return kindRemoveNode }
+
+// encodingVersion is the first byte of every command. A reader that does not know it must not guess.
+const encodingVersion = 1
+
+// maxCommandSize bounds one command in bytes; the largest real one has a few hundred.
+const maxCommandSize = 64 << 10
+
+// ErrUnknownVersion says that a command or snapshot was written by a newer build.
+var ErrUnknownVersion = errors.New("unknown encoding version")
+
+// ErrMalformed says that bytes are no command or no snapshot.
+var ErrMalformed = errors.New("malformed")
+
+type envelope struct {
+	Kind kind            `json:"kind"`
+	Body json.RawMessage `json:"body"`
+}
+
+// Encode returns the log entry's bytes: one version byte, then JSON.
+func Encode(c Command) ([]byte, error) {
+	body, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", c.kind(), err)
+	}
+	text, err := json.Marshal(envelope{Kind: c.kind(), Body: body})
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", c.kind(), err)
+	}
+	return append([]byte{encodingVersion}, text...), nil
+}
+
+// Decode reads what Encode wrote. Errors wrap ErrUnknownVersion or ErrMalformed.
+func Decode(b []byte) (Command, error) {
+	if len(b) == 0 || len(b) > maxCommandSize {
+		return nil, fmt.Errorf("decode command of %d bytes: %w", len(b), ErrMalformed)
+	}
+	if b[0] != encodingVersion {
+		return nil, fmt.Errorf("decode command of version %d: %w", b[0], ErrUnknownVersion)
+	}
+	var e envelope
+	if err := strictUnmarshal(b[1:], &e); err != nil {
+		return nil, fmt.Errorf("decode command: %w: %w", ErrMalformed, err)
+	}
+	return decodeBody(e)
+}
+
+func decodeBody(e envelope) (Command, error) {
+	switch e.Kind {
+	case kindClaim:
+		return decodeAs[Claim](e)
+	case kindConfirm:
+		return decodeAs[Confirm](e)
+	case kindRelease:
+		return decodeAs[Release](e)
+	case kindGuardDone:
+		return decodeAs[GuardDone](e)
+	case kindSetHealth:
+		return decodeAs[SetHealth](e)
+	case kindSetDrain:
+		return decodeAs[SetDrain](e)
+	case kindUpsertNode:
+		return decodeAs[UpsertNode](e)
+	case kindRemoveNode:
+		return decodeAs[RemoveNode](e)
+	default:
+		return nil, fmt.Errorf("decode command of kind %q: %w", e.Kind, ErrMalformed)
+	}
+}
+
+func decodeAs[C Command](e envelope) (Command, error) {
+	var c C
+	if err := strictUnmarshal(e.Body, &c); err != nil {
+		return nil, fmt.Errorf("decode %s: %w: %w", e.Kind, ErrMalformed, err)
+	}
+	return c, nil
+}
+
+// strictUnmarshal refuses unknown fields: a field that one replica understands and another drops would make them differ.
+func strictUnmarshal(b []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if d.More() {
+		return errors.New("trailing bytes")
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+package fsm
+
+import (
+	"maps"
+	"slices"
+)
+
+// historyLimit bounds the transitions kept per state; older ones are dropped.
+const historyLimit = 256
+
+// State is what the cluster agrees on. It is a value: Clone before handing it to another goroutine.
+type State struct {
+	// Index and Term of the last applied entry.
+	Index uint64 `json:"index"`
+	Term  uint64 `json:"term"`
+
+	Addresses map[AllocationID]Address `json:"addresses"`
+	Nodes     map[NodeName]Node        `json:"nodes"`
+	// History of transitions, oldest first, at most historyLimit.
+	History []Transition `json:"history"`
+}
+
+// Address is what is agreed about one Elastic IP.
+type Address struct {
+	// Holder and Association are the last confirmed ones.
+	Holder      NodeName      `json:"holder,omitempty"`
+	Association AssociationID `json:"association_id,omitempty"`
+	// Claim is the newest granted one; nil before the first.
+	Claim *GrantedClaim `json:"claim,omitempty"`
+	// Fates of association ids that must not be trusted. Never cut.
+	Fates map[AssociationID]Fate `json:"fates,omitempty"`
+	// Attempts are atomic calls whose outcome is not known.
+	Attempts []Attempt `json:"attempts,omitempty"`
+	// GuardDone is the association for which a guard was completed.
+	GuardDone AssociationID `json:"guard_done,omitempty"`
+	// Foreign is an association made by somebody else which is respected.
+	Foreign AssociationID `json:"foreign,omitempty"`
+}
+
+// GrantedClaim is the right to call EC2 for one address.
+type GrantedClaim struct {
+	Index     uint64   `json:"index"` // of the log entry; the fence
+	Term      uint64   `json:"term"`
+	Node      NodeName `json:"node"`
+	Mode      Mode     `json:"mode"`
+	Fencing   Fencing  `json:"fencing"`
+	Confirmed bool     `json:"confirmed,omitempty"`
+	Released  bool     `json:"released,omitempty"`
+	// Clean says that no other node's reign can still be on: the claim before this one was released, or a clean one of the
+	// same node, or there was none (invariant I3).
+	Clean bool `json:"clean,omitempty"`
+	// Displaces is the id that a takeover disassociates; "" when the address was free.
+	Displaces AssociationID `json:"displaces,omitempty"`
+}
+
+// Fate says why an association id must not be trusted.
+type Fate string
+
+// The fates of association ids.
+const (
+	// Contested: some takeover named the id, so a DisassociateAddress of it may be in flight.
+	Contested Fate = "contested"
+	// Superseded: a later association was confirmed, so whoever still reads this id reads the past.
+	Superseded Fate = "superseded"
+)
+
+// Attempt is an atomic AssociateAddress that was allowed and whose answer is not known.
+type Attempt struct {
+	Claim uint64   `json:"claim"` // index of the claim that allowed it
+	Term  uint64   `json:"term"`
+	Node  NodeName `json:"node"`
+}
+
+// Attributes are what a node says of itself when it joins.
+type Attributes struct {
+	Name      NodeName `json:"name"`
+	Address   string   `json:"address"` // host:port between the nodes
+	Priority  uint8    `json:"priority"`
+	Witness   bool     `json:"witness,omitempty"`
+	ENI       string   `json:"eni,omitempty"`
+	PrivateIP string   `json:"private_ip,omitempty"`
+	Version   string   `json:"version,omitempty"`
+}
+
+// Node is a member with its committed condition.
+type Node struct {
+	Attributes
+	Healthy bool   `json:"healthy"`
+	EC2     bool   `json:"ec2"`
+	Drained bool   `json:"drained,omitempty"`
+	Reason  string `json:"reason,omitempty"` // of the last health change
+}
+
+// Candidate reports whether the node may hold an address.
+func (n Node) Candidate() bool { return n.Healthy && n.EC2 && !n.Drained && !n.Witness }
+
+// Transition is one line of the history.
+type Transition struct {
+	Index       uint64        `json:"index"`
+	Term        uint64        `json:"term"`
+	UnixMilli   int64         `json:"unix_ms"`
+	Address     AllocationID  `json:"allocation_id,omitempty"`
+	Event       string        `json:"event"`
+	Node        NodeName      `json:"node"`
+	Mode        Mode          `json:"mode,omitempty"`
+	Association AssociationID `json:"association_id,omitempty"`
+	Reason      string        `json:"reason,omitempty"`
+}
+
+// New returns the empty state.
+func New() State {
+	return State{Addresses: map[AllocationID]Address{}, Nodes: map[NodeName]Node{}}
+}
+
+// Clone returns a copy that shares nothing with s.
+func (s State) Clone() State {
+	c := s
+	c.Addresses = make(map[AllocationID]Address, len(s.Addresses))
+	for id, a := range s.Addresses {
+		c.Addresses[id] = a.clone()
+	}
+	c.Nodes = maps.Clone(s.Nodes)
+	c.History = slices.Clone(s.History)
+	return c
+}
+
+func (a Address) clone() Address {
+	if a.Claim != nil {
+		claim := *a.Claim
+		a.Claim = &claim
+	}
+	a.Fates = maps.Clone(a.Fates)
+	a.Attempts = slices.Clone(a.Attempts)
+	return a
+}
+
+// Guarded reports whether a call of the past may still disturb the confirmed association: its id is contested, or an atomic
+// attempt with unknown outcome is out.
+func (a Address) Guarded() bool {
+	if len(a.Attempts) > 0 {
+		return true
+	}
+	return a.Association != "" && a.Fates[a.Association] != "" && a.Association != a.GuardDone
+}
+
+// HeldBy reports whether node's claim stands: granted, confirmed and not released.
+func (a Address) HeldBy(node NodeName) bool {
+	return a.Claim != nil && a.Claim.Node == node && a.Claim.Confirmed && !a.Claim.Released
+}
+
+// attemptOf reports whether the atomic attempt of this claim is still unknown.
+func (a Address) attemptOf(claim uint64) bool {
+	return slices.ContainsFunc(a.Attempts, func(t Attempt) bool { return t.Claim == claim })
+}
+
+func (a *Address) settle(claim uint64) {
+	a.Attempts = slices.DeleteFunc(a.Attempts, func(t Attempt) bool { return t.Claim == claim })
+}
+
+func (a *Address) mark(id AssociationID, fate Fate) {
+	if id == "" || a.Fates[id] == Contested {
+		return
+	}
+	if a.Fates == nil {
+		a.Fates = map[AssociationID]Fate{}
+	}
+	a.Fates[id] = fate
+}
+
+func (s *State) record(t Transition) {
+	t.Index, t.Term = s.Index, s.Term
+	s.History = append(s.History, t)
+	if extra := len(s.History) - historyLimit; extra > 0 {
+		s.History = slices.Delete(s.History, 0, extra)
+	}
+}

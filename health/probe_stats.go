@@ -1,0 +1,107 @@
+package health
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	maxStatsAnswer = 64 << 10 // bytes; HAProxy 3 sends about 3 kB
+	// stoppingPause is how long to wait before asking again when a leaving worker answered.
+	stoppingPause = 10 * time.Millisecond
+)
+
+// statsProber sends "show info" to HAProxy's stats socket (management.txt section 9.3).
+type statsProber struct{ socket string }
+
+// info is what matters of the answer.
+type info struct {
+	pid      int // the worker's number in its own PID namespace
+	uptime   time.Duration
+	stopping bool // it drains and will exit
+}
+
+// probe asks again while a leaving worker answers: during a reload the new one is about to (I5).
+func (p statsProber) probe(ctx context.Context) (string, error) {
+	for {
+		answer, err := p.ask(ctx)
+		if err != nil {
+			return "", err
+		}
+		if !answer.stopping {
+			return fmt.Sprintf("answered by process %d, up %v", answer.pid, answer.uptime), nil
+		}
+		retry := time.NewTimer(stoppingPause)
+		select {
+		case <-ctx.Done():
+			retry.Stop()
+			return "", stoppingError{pid: answer.pid}
+		case <-retry.C:
+		}
+	}
+}
+
+// stoppingError says that only a leaving worker answered until the deadline. It is no timeout: HAProxy does answer.
+type stoppingError struct{ pid int }
+
+func (e stoppingError) Error() string {
+	return fmt.Sprintf("only process %d answers, which is stopping", e.pid)
+}
+
+func (p statsProber) ask(ctx context.Context) (info, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", p.socket)
+	if err != nil {
+		return info{}, err
+	}
+	defer conn.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			return info{}, fmt.Errorf("set deadline: %w", err)
+		}
+	}
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if _, err := io.WriteString(conn, "show info\n"); err != nil {
+		return info{}, err
+	}
+	data, err := io.ReadAll(io.LimitReader(conn, maxStatsAnswer))
+	if err != nil {
+		return info{}, err
+	}
+	return parseInfo(data)
+}
+
+// parseInfo reads the "Name: value" lines. HAProxys before 1.9 do not say Stopping.
+func parseInfo(data []byte) (info, error) {
+	var answer info
+	for line := range bytes.Lines(data) {
+		name, value, _ := strings.Cut(strings.TrimSpace(string(line)), ": ")
+		switch name {
+		case "Pid", "Uptime_sec", "Stopping":
+		default:
+			continue
+		}
+		number, err := strconv.Atoi(value)
+		if err != nil || number < 0 {
+			return info{}, fmt.Errorf("parse show info: %s is %q", name, value)
+		}
+		switch name {
+		case "Pid":
+			answer.pid = number
+		case "Uptime_sec":
+			answer.uptime = time.Duration(number) * time.Second
+		case "Stopping":
+			answer.stopping = number != 0
+		}
+	}
+	if answer.pid == 0 {
+		return info{}, errors.New("parse show info: no Pid in the answer; is this HAProxy's stats socket?")
+	}
+	return answer, nil
+}

@@ -1,0 +1,229 @@
+package health
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestKillIsNoticedAtOnce: the death of all processes is an event, not the result of a probe, and the reason names it
+// although the probes fail too.
+func TestKillIsNoticedAtOnce(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		want []string // one of these begins the reason, behind the name of the process
+	}{
+		{"master and worker", []string{"-W"}, []string{"master process", "worker process"}},
+		{"one process", []string{"-db"}, []string{"process"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			h := newHAProxy(t)
+			h.start(append([]string{h.binary}, tt.args...)...)
+			m := h.watch(h.checks())
+			begin := h.signal(syscall.SIGKILL)
+			s := h.awaitHealth(m, false, 5*time.Second)
+			took := time.Since(begin)
+			t.Logf("noticed %v after the first kill", took)
+			if took > 500*time.Millisecond {
+				t.Errorf("noticed after %v; an exit event takes milliseconds", took)
+			}
+			if s.Checks[0].Healthy || !slices.ContainsFunc(tt.want, func(w string) bool { return strings.HasPrefix(s.Reason, h.name+" "+w) }) {
+				t.Errorf("status = %+v, want the process check to be blamed", s)
+			}
+		})
+	}
+}
+
+// TestMasterAloneIsKilled: its worker is no HAProxy that has taken over.
+func TestMasterAloneIsKilled(t *testing.T) {
+	h := newHAProxy(t)
+	h.start(h.binary, "-W")
+	m := h.watch(h.checks())
+	master := h.master()
+	if err := syscall.Kill(master, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s := h.awaitHealth(m, false, 5*time.Second)
+	if want := h.name + " master process " + strconv.Itoa(master) + " exited"; s.Reason != want {
+		t.Errorf("reason = %q, want %q", s.Reason, want)
+	}
+}
+
+// TestWorkerAloneIsKilled, with a master that does not exit in turn: it is stopped.
+func TestWorkerAloneIsKilled(t *testing.T) {
+	h := newHAProxy(t)
+	h.start(h.binary, "-W")
+	m := h.watch(h.checks())
+	master, worker := h.master(), h.answering()
+	if err := syscall.Kill(master, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(worker, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s := h.awaitHealth(m, false, 5*time.Second)
+	if want := fmt.Sprintf("%s worker process %d exited and master process %d has no other", h.name, worker, master); s.Reason != want {
+		t.Errorf("reason = %q, want %q", s.Reason, want)
+	}
+}
+
+// TestHangIsNoticed: a stopped HAProxy has all its processes and even accepts connections.
+func TestHangIsNoticed(t *testing.T) {
+	h := newHAProxy(t)
+	h.start(h.binary, "-W")
+	m := h.watch(h.checks())
+	begin := h.signal(syscall.SIGSTOP)
+	s := h.awaitHealth(m, false, 5*time.Second)
+	took := time.Since(begin)
+	t.Logf("noticed after %v: %s", took, s.Reason)
+	// The sum is 800 ms, the promise 1 s; the rest is for a loaded test machine.
+	if took > 1500*time.Millisecond {
+		t.Errorf("noticed after %v", took)
+	}
+	if !s.Checks[0].Healthy || !strings.HasSuffix(s.Reason, "check timed out after 300ms (2 of 2)") {
+		t.Errorf("status = %+v, want a time-out and a process check that still passes", s)
+	}
+	h.signal(syscall.SIGCONT)
+	h.awaitHealth(m, true, 5*time.Second)
+}
+
+// TestReloadIsNotAFault (I5): SIGUSR2 replaces the worker three times under load, and nothing at all is published.
+func TestReloadIsNotAFault(t *testing.T) {
+	h := newHAProxy(t)
+	h.start(h.binary, "-W")
+	m := h.watch(h.checks())
+	h.load()
+	for range 3 {
+		h.reload()
+	}
+	waitFor(t, 5*time.Second, "the old workers to leave", func() bool { return len(h.processes()) == 2 })
+	settle(t, m)
+	expectNoUpdate(t, m, "three reloads")
+}
+
+// TestDrainingWorkerLeaves (I5): an old worker that is held by a client's connection leaves long after the reload.
+func TestDrainingWorkerLeaves(t *testing.T) {
+	h := newHAProxy(t)
+	h.start(h.binary, "-W")
+	m := h.watch(h.checks())
+	conn, err := net.Dial("tcp", h.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("GET / HTTP/1.1\r\n")); err != nil { // half a request
+		t.Fatal(err)
+	}
+	h.reload()
+	settle(t, m)
+	if n := len(h.processes()); n != 3 {
+		t.Fatalf("%d processes, want a master, a worker and an old worker that drains", n)
+	}
+	conn.Close()
+	waitFor(t, 5*time.Second, "the old worker to leave", func() bool { return len(h.processes()) == 2 })
+	settle(t, m)
+	expectNoUpdate(t, m, "the end of the old worker")
+}
+
+// TestFailedReloadIsNotAFault (I5): with a broken configuration the old worker goes on.
+func TestFailedReloadIsNotAFault(t *testing.T) {
+	h := newHAProxy(t)
+	h.start(h.binary, "-W")
+	m := h.watch(h.checks())
+	if err := os.WriteFile(h.config, []byte("nonsense\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(h.master(), syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, m)
+	expectNoUpdate(t, m, "a failed reload")
+}
+
+// TestTakeoverIsNotAFault (I5): without a master a reload is another HAProxy, started with -sf.
+func TestTakeoverIsNotAFault(t *testing.T) {
+	for _, by := range []string{"name", "pidfile"} {
+		t.Run("found by "+by, func(t *testing.T) {
+			h := newHAProxy(t)
+			h.start(h.binary, "-D")
+			cfg := h.checks()
+			if by == "pidfile" {
+				cfg.Process.PIDFile = h.pidfile
+			}
+			m := h.watch(cfg)
+			for range 3 {
+				old := h.answering()
+				h.start(h.binary, "-D", "-sf", strconv.Itoa(old))
+				waitFor(t, 5*time.Second, "the takeover", func() bool {
+					pid := h.answering()
+					return pid != 0 && pid != old && len(h.processes()) == 1
+				})
+				expectNoUpdate(t, m, "a takeover")
+			}
+			settle(t, m)
+			expectNoUpdate(t, m, "three takeovers")
+			h.signal(syscall.SIGKILL)
+			h.awaitHealth(m, false, 5*time.Second)
+		})
+	}
+}
+
+// TestRestart: after a stop the next HAProxy counts only when the probes have risen with it.
+func TestRestart(t *testing.T) {
+	h := newHAProxy(t)
+	h.start(h.binary, "-W")
+	m := h.watch(h.checks())
+	for range 2 {
+		h.signal(syscall.SIGTERM)
+		h.awaitHealth(m, false, 5*time.Second)
+		waitFor(t, 5*time.Second, "the stop", func() bool { return len(h.processes()) == 0 })
+		h.start(h.binary, "-W")
+		s := h.awaitHealth(m, true, 5*time.Second)
+		if s.Checks[1].Since < s.Checks[0].Since || s.Checks[2].Since < s.Checks[0].Since {
+			t.Errorf("status = %+v, want the probes to rise after the process was found", s)
+		}
+	}
+}
+
+// TestChildPIDNamespace: HAProxy in a container calls itself 1 in its pidfile and is another number to us.
+func TestChildPIDNamespace(t *testing.T) {
+	if os.Geteuid() != 0 {
+		missing(t, "a PID namespace needs root")
+	}
+	unshare, err := exec.LookPath("unshare")
+	if err != nil {
+		missing(t, "unshare is not installed: apt-get install util-linux")
+	}
+	for _, by := range []string{"name", "pidfile"} {
+		t.Run("found by "+by, func(t *testing.T) {
+			h := newHAProxy(t)
+			h.start(unshare, "--pid", "--fork", "--mount-proc", "--kill-child", h.binary, "-W")
+			cfg := h.checks()
+			if by == "pidfile" {
+				cfg.Process.PIDFile = h.pidfile
+			}
+			m := h.watch(cfg)
+			if n := readPIDFile(h.pidfile); n != 1 {
+				t.Fatalf("pidfile says %d, want 1, or this tests nothing", n)
+			}
+			h.reload()
+			settle(t, m)
+			expectNoUpdate(t, m, "a reload in a PID namespace")
+			begin := h.signal(syscall.SIGKILL)
+			s := h.awaitHealth(m, false, 5*time.Second)
+			t.Logf("noticed after %v: %s", time.Since(begin), s.Reason)
+			if s.Checks[0].Healthy {
+				t.Errorf("status = %+v, want the process check to be blamed", s)
+			}
+		})
+	}
+}

@@ -1,0 +1,89 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDetectionTime(t *testing.T) {
+	const ms = time.Millisecond
+	quick := Probe{Interval: 200 * ms, Timeout: 300 * ms, Rise: 2, Fall: 2}
+	lazy := Probe{Interval: 1000 * ms, Timeout: 100 * ms, Rise: 1, Fall: 3}
+	tests := []struct {
+		name   string
+		health Health
+		want   time.Duration
+	}{
+		{"nothing", Health{}, 0},
+		{"process and tcp do not notice a hang", Health{Process: &ProcessCheck{}, TCP: &TCPCheck{Probe: quick}}, 0},
+		{"timeout beyond the interval: 200 + 300 + 300", Health{Stats: &StatsCheck{Probe: quick}}, 800 * ms},
+		{"interval beyond the timeout: 1000 + 2 x 1000 + 100", Health{HTTP: &HTTPCheck{Probe: lazy}}, 3100 * ms},
+		{"the quicker of two", Health{HTTP: &HTTPCheck{Probe: lazy}, Stats: &StatsCheck{Probe: quick}}, 800 * ms},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.health.DetectionTime(); got != tt.want {
+				t.Errorf("DetectionTime() = %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	const stats = "health: {stats: {socket: /s}}\n"
+	nodes := func(lines ...string) string { return "nodes:\n  - {" + strings.Join(lines, "}\n  - {") + "}\n" }
+	ranked := nodes("name: lb-1, priority: 3, address: 10.0.0.1:1", "name: lb-2, priority: 2, address: 10.0.0.2:1", "name: lb-3, priority: 1, address: 10.0.0.3:1")
+	tests := []struct {
+		name, file string
+		want       []string // their beginnings
+	}{
+		{"nothing odd", ranked + stats, nil},
+		{"equal priorities", nodes("name: lb-1, address: 10.0.0.1:1", "name: lb-2, address: 10.0.0.2:1", "name: lb-3, address: 10.0.0.3:1, witness: true") + stats,
+			[]string{"nodes: lb-1 and lb-2 have the same priority 100"}},
+		{"an even number", strings.TrimSpace(ranked) + "\n  - {name: lb-4, address: 10.0.0.4:1, priority: 9}\n" + stats,
+			[]string{"nodes: 4 nodes survive no more failures than 3"}},
+		{"a single candidate", nodes("name: lb-1, address: 10.0.0.1:1", "name: w1, address: 10.0.0.2:1, witness: true", "name: w2, address: 10.0.0.3:1, witness: true") + stats,
+			[]string{"nodes: only lb-1 can hold"}},
+		{"a delay without preemption", ranked + stats + "placement: {preempt_delay: 5s}\n", []string{"placement: preempt_delay"}},
+		{"a checksum mode in version 2", ranked + stats + "vrrp: {version: 2, advertisement_interval: 1s, checksum: as-v2}\n", []string{"vrrp: checksum"}},
+		{"hangs go unnoticed", ranked + "health: {process: {}}\n", []string{"health: no check notices"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			file := "cluster: {name: e}\ninsecure: true\neip: {allocation_id: eipalloc-0123abcd}\n" + tt.file
+			c, err := parse("c.yaml", []byte(file), "", host)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := c.Warnings()[1:] // the first is always the one about plain TCP
+			if !slices.EqualFunc(got, tt.want, strings.HasPrefix) {
+				t.Errorf("warnings = %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestWitnessNeedsNoHealthCheck: it has no HAProxy to check.
+func TestWitnessNeedsNoHealthCheck(t *testing.T) {
+	file := strings.Replace(minimal, "health: {process: {}}", "", 1)
+	file = strings.Replace(file, "name: lb-3,", "name: lb-3, witness: true,", 1)
+	if _, err := parse("c.yaml", []byte(file), "lb-3", host); err != nil {
+		t.Errorf("the witness: %v", err)
+	}
+	if _, err := parse("c.yaml", []byte(file), "lb-1", host); err == nil || !strings.Contains(err.Error(), "health: no check is configured") {
+		t.Errorf("a candidate without a check: %v", err)
+	}
+}
+
+func TestNearestKey(t *testing.T) {
+	keys := []string{"allocation_id", "fencing", "drift", "url"}
+	for word, want := range map[string]string{
+		"alocation_id": "allocation_id", "allocationid": "allocation_id", "fencnig": "fencing", "drfit": "", "drif": "drift", "uri": "url", "id": "", "": "",
+	} {
+		if got := nearest(word, keys); got != want {
+			t.Errorf("nearest(%q) = %q, want %q", word, got, want)
+		}
+	}
+}

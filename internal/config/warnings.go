@@ -1,0 +1,37 @@
+package config
+
+import "fmt"
+
+// Warnings returns what is allowed but probably not meant, one sentence each, in a fixed order.
+func (c Config) Warnings() []string {
+	var warnings []string
+	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
+	if c.Insecure {
+		warn("insecure: the nodes talk over plain TCP; allow the port only inside the security group")
+	}
+	if n := len(c.Nodes); n%2 == 0 {
+		warn("nodes: %d nodes survive no more failures than %d; add or remove one", n, n-1)
+	}
+	candidates := c.candidates()
+	if len(candidates) == 1 {
+		warn("nodes: only %s can hold the Elastic IP; the others are witnesses", candidates[0].Name)
+	}
+	first := map[int]string{}
+	for _, n := range candidates {
+		if other, taken := first[n.Priority]; taken {
+			warn("nodes: %s and %s have the same priority %d; give the preferred one a higher priority", other, n.Name, n.Priority)
+			continue
+		}
+		first[n.Priority] = n.Name
+	}
+	if c.Placement.PreemptDelay > 0 && !c.Placement.Preempt {
+		warn("placement: preempt_delay has no effect without 'preempt: true'")
+	}
+	if c.VRRP.Version == 2 && c.VRRP.Checksum != ChecksumPseudoHeader {
+		warn("vrrp: checksum has no effect in version 2")
+	}
+	if c.Health.DetectionTime() == 0 && !c.Self().Witness {
+		warn("health: no check notices a HAProxy that hangs; add health.stats or health.http")
+	}
+	return warnings
+}

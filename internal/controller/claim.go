@@ -1,0 +1,326 @@
+package controller
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hacluster/hacluster/eip"
+	"github.com/hacluster/hacluster/fsm"
+)
+
+// claimStep is where a leader is on its way to holding the address.
+type claimStep string
+
+const (
+	idle           claimStep = ""
+	asking         claimStep = "asking the deposed holder for a release"
+	releasing      claimStep = "committing the deposed holder's release"
+	reading        claimStep = "reading the association"
+	claiming       claimStep = "committing the claim"
+	disassociating claimStep = "disassociating"
+	associating    claimStep = "associating"
+	confirming     claimStep = "committing the confirmation"
+	holding        claimStep = "holding"
+	respecting     claimStep = "committing the respect of a foreign move"
+	waiting        claimStep = "waiting to try again"
+)
+
+// claimant carries out the claim protocol for one leadership (docs/DESIGN.md, "The claim"). A later leadership starts a new
+// one; what the old one has in flight is remembered until it is answered, because it decides whether a release may be given.
+type claimant struct {
+	term  uint64
+	step  claimStep
+	op    Op
+	grant fsm.Grant
+
+	inFlight bool // a mutating call is out
+	unknown  bool // a call under the current claim ended without a known outcome
+
+	story     string        // why this claim is made, for history and logs
+	since     time.Duration // when it began to try
+	failures  int           // in a row, for back-off
+	wakeAt    time.Duration
+	then      claimStep     // what to do after waiting
+	reignFrom time.Duration // first advert not before
+	heldSince time.Duration
+	offRoute  bool // EC2 was reached while the address was not ours: a refresh cannot cut the way
+}
+
+func (k *claimant) begin(term uint64, now time.Duration) {
+	*k = claimant{term: term, since: now, offRoute: k.offRoute}
+}
+
+// over ends the leadership's claim. inFlight and unknown are kept: they answer a later ReleaseAsked.
+func (k *claimant) over() {
+	k.step, k.wakeAt = idle, 0
+	if !k.inFlight {
+		k.op = 0
+	}
+}
+
+// considerClaim goes on with the claim where nothing is outstanding.
+func (c *Core) considerClaim() {
+	k := &c.claim
+	switch {
+	case !c.leader() || c.departure.step != staying:
+	case k.step == waiting && c.now >= k.wakeAt:
+		k.wakeAt = 0
+		c.resumeClaim(k.then)
+	case k.step == idle && c.mayClaim():
+		c.startClaim()
+	}
+}
+
+// mayClaim reports whether a claim would be granted and wanted.
+func (c *Core) mayClaim() bool {
+	me, known := c.committed.Nodes[c.self()]
+	return known && me.Healthy && c.health.Healthy && !me.Drained && !me.Witness && !c.foreignRespected()
+}
+
+// foreignRespected reports whether somebody else's association is to be left alone.
+func (c *Core) foreignRespected() bool {
+	f := c.address().Foreign
+	return f != "" && (c.watch.last == nil || c.watch.last.AssociationID == eip.AssociationID(f))
+}
+
+// startClaim chooses the way by what is known of the newest claim.
+func (c *Core) startClaim() {
+	a := c.address()
+	if c.claim.failures == 0 {
+		c.claim.since = c.now
+	}
+	switch {
+	case a.Claim == nil:
+		c.claim.story = "first claim"
+		c.readThenClaim()
+	case a.Claim.Node == c.self():
+		c.claim.story = "this node claimed last"
+		c.readThenClaim()
+	case a.Claim.Released:
+		c.claim.story = string(a.Claim.Node) + " released"
+		c.proposeClaim(fsm.Handover, nil)
+	default:
+		c.claim.story = string(a.Claim.Node) + " was deposed"
+		c.claim.step = asking
+		c.claim.op = c.nextOp()
+		c.emit(AskRelease{Op: c.claim.op, Term: c.lead.Term, Holder: a.Claim.Node, Ends: a.Claim.Index})
+	}
+}
+
+func (c *Core) takeReleaseAnswered(e ReleaseAnswered) {
+	k := &c.claim
+	if e.Op != k.op || k.step != asking {
+		return
+	}
+	k.op = 0
+	a := c.address()
+	if e.Err != nil {
+		k.story = fmt.Sprintf("no release from %s: %v", a.Claim.Node, e.Err)
+		c.proposeClaim(fsm.Handover, nil) // the state machine makes it a takeover
+		return
+	}
+	k.step = releasing
+	k.op = c.propose(fsm.Release{Origin: c.origin("asked by the new leader " + string(c.self())), AllocationID: c.cfg.Address,
+		Node: a.Claim.Node, Ends: a.Claim.Index, Settled: e.Settled})
+}
+
+func (c *Core) readThenClaim() {
+	c.claim.step = reading
+	c.observe()
+}
+
+// claimObserved goes on after the read: adopt what is ours, displace what is not.
+func (c *Core) claimObserved(a eip.Address) {
+	if c.foreignRespected() {
+		c.claim.step = idle
+		return
+	}
+	if a.At(c.cfg.Target) {
+		c.proposeClaim(fsm.Adopt, &a)
+		return
+	}
+	c.proposeClaim(fsm.Takeover, &a)
+}
+
+func (c *Core) proposeClaim(mode fsm.Mode, read *eip.Address) {
+	command := fsm.Claim{Origin: c.origin(c.claim.story), Node: c.self(), AllocationID: c.cfg.Address, Fencing: c.cfg.Fencing, Mode: mode}
+	if read != nil {
+		command.Observed, command.Association = true, fsm.AssociationID(read.AssociationID)
+	}
+	c.claim.step = claiming
+	c.claim.op = c.propose(command)
+}
+
+// claimProposed takes the answers to the three kinds of entry that a claim proposes.
+func (c *Core) claimProposed(e Proposed) {
+	k := &c.claim
+	if e.Err != nil {
+		c.retryClaim(idle, fmt.Errorf("%s: %w", k.step, e.Err))
+		return
+	}
+	switch k.step {
+	case releasing:
+		c.proposeClaim(fsm.Handover, nil)
+	case claiming:
+		c.claimAnswered(e.Result)
+	case confirming:
+		c.confirmAnswered(e.Result)
+	case respecting:
+		k.step = idle
+	}
+}
+
+func (c *Core) claimAnswered(r fsm.Result) {
+	k := &c.claim
+	switch r.Denied {
+	case "":
+		c.granted(r.Grant)
+	case fsm.DeniedUnobserved:
+		c.readThenClaim()
+	case fsm.DeniedSuperseded:
+		c.supersededRead()
+	case fsm.DeniedNotCandidate, fsm.DeniedUnknownNode:
+		k.step = idle // considered again when the committed state changes
+	default:
+		c.retryClaim(idle, fmt.Errorf("claim denied: %s", r.Denied))
+	}
+}
+
+// supersededRead: EC2 showed an association that was replaced long ago. A stale read passes; a repeated one is displaced.
+func (c *Core) supersededRead() {
+	if last := c.watch.last; c.claim.failures > 1 && last != nil {
+		c.proposeClaim(fsm.Takeover, last)
+		return
+	}
+	c.retryClaim(reading, errors.New("the association read is an old one"))
+}
+
+func (c *Core) granted(g fsm.Grant) {
+	k := &c.claim
+	k.grant, k.unknown = g, false
+	k.reignFrom = 0
+	if !g.Clean {
+		// The predecessor's adverts end at most D after its last evidence, which is older than this grant (invariant I3).
+		k.reignFrom = c.now + c.cfg.Timing.EvidenceMaxAge + c.cfg.Timing.EvidenceMaxAge/100
+	}
+	switch {
+	case g.Mode == fsm.Adopt:
+		c.hold()
+	case g.Mode == fsm.Handover:
+		c.associate()
+	case g.Displaces == "":
+		c.associate()
+	case c.refreshWouldCutOff(g):
+		c.departure.want("refresh of a contested association needs another way to EC2")
+		k.step = idle
+	default:
+		k.step, k.op, k.inFlight = disassociating, c.nextOp(), true
+		c.emit(Disassociate{Op: k.op, Term: k.term, Claim: g.Index, Association: eip.AssociationID(g.Displaces)})
+	}
+}
+
+// refreshWouldCutOff reports whether disassociating would take away this node's own address, which may be its only way to
+// EC2. A successor without the address has proven its way.
+func (c *Core) refreshWouldCutOff(g fsm.Grant) bool {
+	last := c.watch.last
+	mine := last != nil && last.At(c.cfg.Target) && last.AssociationID == eip.AssociationID(g.Displaces)
+	return mine && !c.claim.offRoute && c.bestTarget("") != ""
+}
+
+func (c *Core) associate() {
+	k := &c.claim
+	k.step, k.op, k.inFlight = associating, c.nextOp(), true
+	c.emit(Associate{Op: k.op, Term: k.term, Claim: k.grant.Index, AllowReassociation: k.grant.Mode == fsm.Handover})
+}
+
+// takeCalled takes EC2's answer to the claim's call, also after the leadership is over.
+func (c *Core) takeCalled(e Called) {
+	k := &c.claim
+	if e.Op != k.op {
+		return
+	}
+	k.op, k.inFlight = 0, false
+	done := e.Class == eip.Done
+	if !done && !e.Class.CertainlyNotDone() {
+		k.unknown = true
+	}
+	if !c.leader() || c.departure.step != staying {
+		return
+	}
+	switch {
+	case k.step == disassociating && done:
+		c.associate()
+	case k.step == associating && done:
+		k.step = confirming
+		k.op = c.propose(fsm.Confirm{Origin: c.origin(k.story), Node: c.self(), AllocationID: c.cfg.Address,
+			Claim: k.grant.Index, Association: fsm.AssociationID(e.Association), Settled: true})
+	default:
+		c.callFailed(e)
+	}
+}
+
+// callFailed goes on after a call that was not done, or of which nobody knows.
+func (c *Core) callFailed(e Called) {
+	switch {
+	case c.claim.step == associating && e.Class.CertainlyNotDone() && e.Class != eip.Conflict:
+		c.retryClaim(associating, e.Err) // the same call under the same claim
+	default:
+		// Unknown outcome: go on by compare-and-set from what EC2 says now. Conflict: somebody holds it, read who.
+		c.retryClaim(reading, e.Err)
+	}
+}
+
+func (c *Core) confirmAnswered(r fsm.Result) {
+	switch r.Denied {
+	case "":
+		c.hold()
+	case fsm.DeniedContested:
+		c.retryClaim(reading, errors.New("associated, but under a contested id"))
+	default:
+		c.retryClaim(reading, fmt.Errorf("confirmation denied: %s", r.Denied))
+	}
+}
+
+func (c *Core) hold() {
+	k := &c.claim
+	k.step, k.failures, k.heldSince = holding, 0, c.now
+	c.watch.begin(c.now, c.address().Guarded())
+}
+
+// retryClaim waits with full jitter, then goes on with step then.
+func (c *Core) retryClaim(then claimStep, why error) {
+	k := &c.claim
+	c.note("claim delayed: "+string(k.step), why)
+	k.failures++
+	k.step, k.then = waiting, then
+	k.wakeAt = c.now + c.backoff(k.failures)
+}
+
+// Back-off with full jitter: 1 ms + [0, 50 ms x 2^n], at most 5 s.
+const (
+	backoffFloor   = time.Millisecond
+	backoffBase    = 50 * time.Millisecond
+	backoffCeiling = 5 * time.Second
+)
+
+func (c *Core) backoff(failures int) time.Duration {
+	ceiling := backoffCeiling
+	if failures < 7 {
+		ceiling = min(ceiling, backoffBase<<failures)
+	}
+	return backoffFloor + c.cfg.Jitter(ceiling)
+}
+
+func (c *Core) resumeClaim(then claimStep) {
+	c.claim.step = idle
+	switch {
+	case !c.mayClaim():
+	case then == associating:
+		c.associate()
+	case then == reading:
+		c.readThenClaim()
+	default:
+		c.startClaim()
+	}
+}

@@ -1,0 +1,286 @@
+package controller
+
+import (
+	"time"
+
+	"github.com/hacluster/hacluster/eip"
+	"github.com/hacluster/hacluster/fsm"
+)
+
+// State is the node's state in keepalived's words.
+type State string
+
+// The states of a node.
+const (
+	// Init: nothing is known yet.
+	Init State = "Init"
+	// Backup: ready, or waiting for its claim to be confirmed.
+	Backup State = "Backup"
+	// Master: leader, claim confirmed, HAProxy healthy. The only state that advertises a non-zero priority.
+	Master State = "Master"
+	// Fault: HAProxy is unhealthy.
+	Fault State = "Fault"
+)
+
+// DriftPolicy says what to do about a move of the address by somebody else.
+type DriftPolicy string
+
+// The drift policies.
+const (
+	// Repair takes the address back.
+	Repair DriftPolicy = "repair"
+	// Respect leaves it there until it changes again or an operator transfers.
+	Respect DriftPolicy = "respect"
+)
+
+// Config is what the core needs to know. Durations of the guard and of back-off are parameters so that a simulator can
+// scale them.
+type Config struct {
+	Self    fsm.Attributes
+	Address fsm.AllocationID
+	Target  eip.Target
+	Fencing fsm.Fencing
+	Drift   DriftPolicy
+	Timing  Timing
+
+	Preempt      bool
+	PreemptDelay time.Duration
+	// Jitter returns a duration in [0, max]: the only randomness of the core.
+	Jitter func(max time.Duration) time.Duration
+	// WallClock returns Unix milliseconds for the history.
+	WallClock func() int64
+}
+
+// Timing holds the core's durations.
+type Timing struct {
+	// EvidenceMaxAge is D of the design: how long adverts go on without a fresh quorum acknowledgement.
+	EvidenceMaxAge time.Duration
+	// ObserveInterval between two reads of EC2 in steady state.
+	ObserveInterval time.Duration
+	// ConfirmTimeout is how long a leader may try to confirm its claim before it hands over.
+	ConfirmTimeout time.Duration
+	// Settle is how long after a confirmed association a read that disagrees is put down to eventual consistency.
+	Settle time.Duration
+	// Guard is how long a contested association or an unknown attempt is watched: the lifetime of an EC2 signature (5 min)
+	// plus clock skew plus a margin.
+	Guard time.Duration
+}
+
+// DefaultTiming returns the production values that are not in the configuration file.
+func DefaultTiming() Timing {
+	return Timing{
+		EvidenceMaxAge:  300 * time.Millisecond,
+		ObserveInterval: time.Minute,
+		ConfirmTimeout:  10 * time.Second,
+		Settle:          2 * time.Second,
+		Guard:           6 * time.Minute,
+	}
+}
+
+// Core is the node's pure state machine. Not safe for concurrent use: one goroutine owns it.
+type Core struct {
+	cfg Config
+	now time.Duration // of the current step
+	out []Action      // of the current step
+	ops Op            // the last one given out
+
+	lead      Leadership
+	abdicated uint64 // own leaderships of terms below this one are over: released to that term's leader
+	committed fsm.State
+	health    HealthChecked
+	checked   bool // health is known
+	state     State
+	reason    string // for the next transition
+
+	claim     claimant
+	watch     watch
+	departure departure
+	placement placement
+	report    report
+}
+
+// NewCore returns a core in state Init.
+func NewCore(cfg Config) *Core {
+	return &Core{cfg: cfg, state: Init, committed: fsm.New()}
+}
+
+// State returns the node's state.
+func (c *Core) State() State { return c.state }
+
+// Step takes one event at time now (CLOCK_BOOTTIME) and returns what to do about it, in order.
+func (c *Core) Step(now time.Duration, e Event) []Action {
+	c.now, c.out = now, nil
+	c.take(e)
+	c.settle()
+	c.considerReport()
+	c.considerWatch()
+	c.considerDeparture()
+	c.considerClaim()
+	c.settle()
+	return c.out
+}
+
+// Deadline returns when the core wants a Tick, or 0.
+func (c *Core) Deadline() time.Duration {
+	var first time.Duration
+	for _, d := range []time.Duration{c.claim.wakeAt, c.watch.nextAt, c.departure.wakeAt, c.placement.preemptAt, c.report.retryAt} {
+		// One that has passed was considered by this step and waits for something else.
+		if d > c.now && (first == 0 || d < first) {
+			first = d
+		}
+	}
+	return first
+}
+
+func (c *Core) take(e Event) {
+	switch e := e.(type) {
+	case Leadership:
+		c.takeLeadership(e)
+	case Committed:
+		if e.State.Nodes[c.self()] != c.committed.Nodes[c.self()] {
+			c.report.retryAt = 0 // the last report arrived; what still differs is due at once
+		}
+		c.committed = e.State
+	case HealthChecked:
+		c.takeHealth(e)
+	case Reachable:
+		c.placement.reachable = e.Peers
+	case Proposed:
+		c.takeProposed(e)
+	case Observed:
+		c.takeObserved(e)
+	case Called:
+		c.takeCalled(e)
+	case ReleaseAnswered:
+		c.takeReleaseAnswered(e)
+	case Transferred:
+		c.takeTransferred(e)
+	case ReportDelivered:
+		c.takeReportDelivered(e)
+	case PeerReported:
+		c.proposeFacts(e.Facts)
+	case ReleaseAsked:
+		c.takeReleaseAsked(e)
+	case TransferAsked:
+		c.takeTransferAsked(e)
+	case ShutdownAsked:
+		c.departure.shutdown = true
+		c.reason = "agent stopping"
+	case Tick:
+	}
+}
+
+// leader reports whether this node leads, as far as it knows.
+func (c *Core) leader() bool { return c.lead.Self && c.lead.Term >= c.abdicated }
+
+func (c *Core) takeLeadership(l Leadership) {
+	if l == c.lead {
+		return
+	}
+	wasLeader, sameTerm := c.leader(), l.Term == c.lead.Term && l.Self == c.lead.Self
+	c.lead = l
+	c.report.retryAt = 0 // a new leader may know less: report at once
+	c.report.op = 0
+	if sameTerm {
+		return
+	}
+	if wasLeader {
+		c.reason = "leadership lost"
+		c.claim.over()
+	}
+	c.departure.ended()
+	c.placement = placement{}
+	if c.leader() {
+		c.claim.begin(l.Term, c.now)
+	}
+}
+
+func (c *Core) takeHealth(h HealthChecked) {
+	c.health, c.checked = h, true
+	c.reason = h.Reason
+}
+
+// settle derives the node's state and, where it changed, says so and starts or ends the reign on the wire.
+func (c *Core) settle() {
+	next := c.derive()
+	if next == c.state {
+		return
+	}
+	from := c.state
+	c.state = next
+	if from == Master {
+		c.emit(Resign{Reason: c.reason})
+	}
+	c.emit(Transition{From: from, To: next, Term: c.lead.Term, Reason: c.transitionReason(from, next)})
+	if next == Master {
+		c.emit(Reign{Term: c.lead.Term, NotBefore: c.claim.reignFrom})
+	}
+}
+
+func (c *Core) derive() State {
+	witness := c.cfg.Self.Witness
+	switch {
+	case c.checked && !c.health.Healthy && !witness:
+		return Fault
+	case c.leader() && c.claim.step == holding && c.departure.step == staying:
+		return Master
+	case c.state == Init && (c.lead.Term == 0 || (!c.checked && !witness)):
+		return Init
+	default:
+		return Backup
+	}
+}
+
+func (c *Core) transitionReason(from, to State) string {
+	switch {
+	case to == Master && from != Fault:
+		return c.claim.story
+	case to == Backup && c.reason == "":
+		return "leader is " + string(c.lead.Leader)
+	default:
+		return c.reason
+	}
+}
+
+// address returns what is agreed about the address.
+func (c *Core) address() fsm.Address { return c.committed.Addresses[c.cfg.Address] }
+
+func (c *Core) self() fsm.NodeName { return c.cfg.Self.Name }
+
+func (c *Core) emit(a Action) { c.out = append(c.out, a) }
+
+func (c *Core) note(text string, err error) { c.emit(Note{Term: c.lead.Term, Text: text, Err: err}) }
+
+func (c *Core) nextOp() Op {
+	c.ops++
+	return c.ops
+}
+
+func (c *Core) origin(reason string) fsm.Origin {
+	return fsm.Origin{Term: c.lead.Term, UnixMilli: c.cfg.WallClock(), Reason: reason}
+}
+
+func (c *Core) propose(command fsm.Command) Op {
+	op := c.nextOp()
+	c.emit(Propose{Op: op, Term: c.lead.Term, Command: command})
+	return op
+}
+
+// takeProposed hands the answer to whoever proposed.
+func (c *Core) takeProposed(e Proposed) {
+	switch e.Op {
+	case c.claim.op:
+		c.claim.op = 0
+		c.claimProposed(e)
+	case c.departure.op:
+		c.departure.op = 0
+		c.releaseProposed(e)
+	case c.report.op:
+		c.report.op = 0
+		if e.Err != nil || e.Result.Denied != "" {
+			c.report.retryAt = c.now + reportRetry
+		}
+	case c.watch.guardOp:
+		c.watch.guardOp = 0
+	}
+}

@@ -1,0 +1,269 @@
+package controller
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hacluster/hacluster/fsm"
+)
+
+// departureStep is where a leader is on its way out.
+type departureStep string
+
+const (
+	staying      departureStep = ""
+	ending       departureStep = "committing the release"
+	transferring departureStep = "transferring the leadership"
+)
+
+const (
+	// transferRound is how long a leader waits after every target failed once, before it tries them again.
+	transferRound = time.Second
+	// ineligibleFor is how long a leader may fail to hand over to a healthy candidate before it ends the process: a transfer
+	// inside hashicorp/raft can hang for ever (#696).
+	ineligibleFor = 10 * time.Second
+)
+
+// departure hands the leadership over: priority 0 on the wire, release, transfer, in this order, so that the successor may
+// move the address by one atomic call.
+type departure struct {
+	step   departureStep
+	op     Op
+	target fsm.NodeName
+	tried  []fsm.NodeName // failed in this round
+	wakeAt time.Duration
+
+	wanted          bool // somebody asked for it
+	wantedTo        fsm.NodeName
+	wantedWhy       string
+	ineligibleSince time.Duration
+	shutdown        bool
+	stopped         bool
+}
+
+// want asks for a departure to the best candidate.
+func (d *departure) want(why string) { d.wanted, d.wantedWhy = true, why }
+
+// ended forgets the departure with its leadership; a shutdown goes on.
+func (d *departure) ended() { *d = departure{shutdown: d.shutdown, stopped: d.stopped} }
+
+func (c *Core) considerDeparture() {
+	d := &c.departure
+	switch {
+	case d.stopped:
+	case d.shutdown && !c.leader():
+		c.stop(nil)
+	case !c.leader():
+	case d.step == transferring && d.wakeAt != 0 && c.now >= d.wakeAt:
+		c.transferFailed(errors.New("leadership did not change"))
+	case d.step == staying:
+		c.considerLeaving()
+	}
+}
+
+func (c *Core) considerLeaving() {
+	d := &c.departure
+	if d.wakeAt != 0 && c.now >= d.wakeAt {
+		d.wakeAt, d.tried = 0, nil
+	}
+	why := c.reasonToLeave()
+	if c.mayStay() {
+		d.ineligibleSince = 0
+	}
+	if why == "" {
+		return
+	}
+	target := c.bestTarget(d.wantedTo)
+	switch {
+	case target != "":
+		c.depart(target, why)
+	case d.shutdown:
+		c.stop(nil)
+	case len(d.tried) == 0:
+		d.ineligibleSince = 0 // nobody to hand over to: the address stays where it is
+		d.wanted, d.wantedTo = false, ""
+	}
+}
+
+// reasonToLeave returns why this leader should not hold, or "".
+func (c *Core) reasonToLeave() string {
+	d, me := &c.departure, c.committed.Nodes[c.self()]
+	switch {
+	case d.shutdown:
+		return "agent stopping"
+	case c.cfg.Self.Witness:
+		return "a witness never holds"
+	case c.checked && !c.health.Healthy:
+		return c.health.Reason
+	case me.Drained:
+		return "drained"
+	case d.wanted:
+		return d.wantedWhy
+	case c.unconfirmedTooLong():
+		return fmt.Sprintf("claim not confirmed for %v", c.cfg.Timing.ConfirmTimeout)
+	default:
+		return c.reasonToPreempt()
+	}
+}
+
+func (c *Core) unconfirmedTooLong() bool {
+	k := &c.claim
+	return c.checked && k.step != holding && !c.foreignRespected() && c.now-k.since >= c.cfg.Timing.ConfirmTimeout
+}
+
+// mayStay reports whether this leader may hold the address, whatever else speaks for leaving.
+func (c *Core) mayStay() bool {
+	me := c.committed.Nodes[c.self()]
+	return !c.cfg.Self.Witness && !me.Drained && (!c.checked || c.health.Healthy)
+}
+
+func (c *Core) depart(target fsm.NodeName, why string) {
+	d := &c.departure
+	if d.ineligibleSince == 0 && !c.mayStay() {
+		d.ineligibleSince = c.now
+	}
+	if d.ineligibleSince != 0 && c.now-d.ineligibleSince >= ineligibleFor {
+		c.stop(fmt.Errorf("could not hand the leadership over for %v (%s): ending, to be restarted", ineligibleFor, why))
+		return
+	}
+	d.step, d.target, d.wakeAt = ending, target, 0
+	c.reason = why
+	c.settle() // priority 0 goes out before the release
+	if release, ok := c.ownRelease(why); ok {
+		d.op = c.propose(release)
+		return
+	}
+	c.transfer()
+}
+
+// ownRelease ends this node's claim, if there is one to end and nothing of it may still land.
+func (c *Core) ownRelease(why string) (fsm.Release, bool) {
+	k, a := &c.claim, c.address()
+	if a.Claim == nil || a.Claim.Node != c.self() || a.Claim.Released || k.inFlight || k.unknown {
+		return fsm.Release{}, false
+	}
+	return fsm.Release{Origin: c.origin(why), AllocationID: c.cfg.Address, Node: c.self(), Ends: a.Claim.Index,
+		Settled: k.grant.Index == a.Claim.Index}, true
+}
+
+func (c *Core) releaseProposed(e Proposed) {
+	if c.departure.step != ending {
+		return
+	}
+	if e.Err != nil || e.Result.Denied != "" {
+		c.note("release before the transfer: "+string(e.Result.Denied), e.Err)
+	}
+	c.transfer()
+}
+
+func (c *Core) transfer() {
+	d := &c.departure
+	d.step, d.op = transferring, c.nextOp()
+	d.wakeAt = 0
+	c.emit(Transfer{Op: d.op, To: d.target})
+}
+
+func (c *Core) takeTransferred(e Transferred) {
+	d := &c.departure
+	if e.Op != d.op || d.step != transferring {
+		return
+	}
+	d.op = 0
+	if e.Err != nil {
+		c.transferFailed(e.Err)
+		return
+	}
+	d.wakeAt = c.now + transferRound // the news of the new leader comes by itself
+}
+
+// transferFailed stays leader for now: the claim starts anew, the next target is tried.
+func (c *Core) transferFailed(why error) {
+	d := &c.departure
+	c.note("transfer to "+string(d.target), why)
+	d.tried = append(d.tried, d.target)
+	d.step, d.target, d.op = staying, "", 0
+	d.wakeAt = c.now + transferRound
+	if d.wantedTo != "" {
+		d.wanted, d.wantedTo = false, ""
+	}
+	c.claim.step, c.claim.op, c.claim.wakeAt = idle, 0, 0
+}
+
+func (c *Core) stop(err error) {
+	c.departure.stopped = true
+	c.emit(Stop{Err: err})
+}
+
+// takeReleaseAsked answers a new leader: this node ends its claim if nothing of it can still land. From then on its own
+// leaderships of earlier terms are over, whether Raft has told it yet or not.
+func (c *Core) takeReleaseAsked(e ReleaseAsked) {
+	k, a := &c.claim, c.address()
+	mine := k.grant.Index == e.Ends
+	confirmed := a.Claim != nil && a.Claim.Index == e.Ends && a.Claim.Node == c.self() && a.Claim.Confirmed
+	switch {
+	case e.Term < c.lead.Term || (c.lead.Self && e.Term == c.lead.Term):
+		c.emit(Reply{Op: e.Op, Err: fmt.Errorf("term %d is over: term is %d", e.Term, c.lead.Term)})
+	case k.inFlight:
+		c.emit(Reply{Op: e.Op, Err: errors.New("a call is in flight")})
+	case k.unknown:
+		c.emit(Reply{Op: e.Op, Err: errors.New("a call ended without a known outcome")})
+	case !mine && !confirmed:
+		c.emit(Reply{Op: e.Op, Err: fmt.Errorf("claim %d is not known here", e.Ends)})
+	default:
+		c.abdicated = e.Term
+		k.over()
+		c.reason = fmt.Sprintf("released to the leader of term %d", e.Term)
+		c.settle()
+		c.emit(Reply{Op: e.Op, Settled: mine})
+	}
+}
+
+// takeTransferAsked checks an operator's request and answers at once; the move itself is seen in the committed state.
+func (c *Core) takeTransferAsked(e TransferAsked) {
+	if err := c.transferPossible(e.To); err != nil {
+		c.emit(Reply{Op: e.Op, Err: err})
+		return
+	}
+	d := &c.departure
+	d.tried = nil
+	target := c.bestTarget(e.To)
+	d.wanted, d.wantedTo, d.wantedWhy = true, target, "transfer asked by the operator"
+	c.emit(Reply{Op: e.Op, To: target})
+}
+
+func (c *Core) transferPossible(to fsm.NodeName) error {
+	switch {
+	case !c.leader():
+		return fmt.Errorf("not the leader; ask %s", c.lead.Leader)
+	case c.departure.step != staying || c.departure.shutdown:
+		return errors.New("a handover is under way; try again in a second")
+	case to == c.self():
+		return fmt.Errorf("%s leads already", to)
+	case to == "" && c.bestTarget("") == "":
+		return errors.New("no other healthy candidate is in reach")
+	case to == "":
+		return nil
+	}
+	return c.mayReceive(to)
+}
+
+func (c *Core) mayReceive(to fsm.NodeName) error {
+	n, known := c.committed.Nodes[to]
+	switch {
+	case !known:
+		return fmt.Errorf("no node is named %q", to)
+	case n.Witness:
+		return fmt.Errorf("%s is a witness and never holds", to)
+	case n.Drained:
+		return fmt.Errorf("%s is drained", to)
+	case !n.Healthy:
+		return fmt.Errorf("HAProxy on %s is unhealthy: %s", to, n.Reason)
+	case !n.EC2:
+		return fmt.Errorf("%s does not reach EC2", to)
+	case !slices.Contains(c.placement.reachable, to):
+		return fmt.Errorf("%s does not answer this leader", to)
+	}
+	return nil
+}

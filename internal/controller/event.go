@@ -1,0 +1,118 @@
+package controller
+
+import (
+	"github.com/hacluster/hacluster/eip"
+	"github.com/hacluster/hacluster/fsm"
+)
+
+// Op names one asynchronous action, so that its result finds its way back. 0 is none.
+type Op uint64
+
+// Event is one input of the core.
+type Event interface{ event() }
+
+// Leadership is Raft's news: who leads in which term.
+type Leadership struct {
+	Term   uint64
+	Leader fsm.NodeName // "" = unknown
+	Self   bool
+}
+
+// Committed carries the newest applied state.
+type Committed struct{ State fsm.State }
+
+// HealthChecked is the news of the node's own HAProxy.
+type HealthChecked struct {
+	Healthy bool
+	Reason  string
+}
+
+// Reachable lists the peers that acknowledged this leader lately.
+type Reachable struct{ Peers []fsm.NodeName }
+
+// Proposed answers a Propose.
+type Proposed struct {
+	Op     Op
+	Result fsm.Result
+	Err    error // the entry may or may not have been committed
+}
+
+// Observed answers an Observe.
+type Observed struct {
+	Op      Op
+	Address eip.Address
+	Err     error
+}
+
+// Called answers an Associate or a Disassociate.
+type Called struct {
+	Op          Op
+	Association eip.AssociationID // of an Associate that was done
+	Class       eip.Class
+	Err         error
+}
+
+// ReleaseAnswered answers an AskRelease. Err says why there is no release.
+type ReleaseAnswered struct {
+	Op      Op
+	Settled bool
+	Err     error
+}
+
+// Transferred answers a Transfer.
+type Transferred struct {
+	Op  Op
+	Err error
+}
+
+// ReportDelivered answers a Report.
+type ReportDelivered struct {
+	Op  Op
+	Err error
+}
+
+// PeerReported is a peer's word about itself, sent to the leader.
+type PeerReported struct{ Facts Facts }
+
+// ReleaseAsked is a new leader's request that this node end its claim. Answered by a Reply.
+type ReleaseAsked struct {
+	Op   Op
+	Term uint64 // the asking leader's
+	Ends uint64 // index of the claim
+}
+
+// TransferAsked is an operator's request to move the address. Answered by a Reply.
+type TransferAsked struct {
+	Op Op
+	To fsm.NodeName // "" = the best candidate
+}
+
+// ShutdownAsked starts an orderly end.
+type ShutdownAsked struct{}
+
+// Tick says that the deadline has passed.
+type Tick struct{}
+
+func (Leadership) event()      {}
+func (Committed) event()       {}
+func (HealthChecked) event()   {}
+func (Reachable) event()       {}
+func (Proposed) event()        {}
+func (Observed) event()        {}
+func (Called) event()          {}
+func (ReleaseAnswered) event() {}
+func (Transferred) event()     {}
+func (ReportDelivered) event() {}
+func (PeerReported) event()    {}
+func (ReleaseAsked) event()    {}
+func (TransferAsked) event()   {}
+func (ShutdownAsked) event()   {}
+func (Tick) event()            {}
+
+// Facts are what a node says of itself: who it is and how it is.
+type Facts struct {
+	Node    fsm.Attributes `json:"node"`
+	Healthy bool           `json:"healthy"`
+	EC2     bool           `json:"ec2"`
+	Reason  string         `json:"reason,omitempty"`
+}

@@ -1,0 +1,74 @@
+package controller
+
+import (
+	"sync"
+
+	"github.com/hacluster/hacluster/fsm"
+)
+
+// Replica is this node's copy of the replicated state: Raft writes it, the driver and the final check read it. It implements
+// election.StateMachine.
+type Replica struct {
+	mu      sync.RWMutex
+	state   fsm.State
+	changed chan struct{} // one slot: "newer than when you last looked"
+}
+
+// NewReplica returns an empty copy.
+func NewReplica() *Replica {
+	return &Replica{state: fsm.New(), changed: make(chan struct{}, 1)}
+}
+
+// Apply applies one committed entry and returns its fsm.Result.
+func (r *Replica) Apply(term, index uint64, command []byte) any {
+	r.mu.Lock()
+	result := r.state.Apply(index, term, command)
+	r.mu.Unlock()
+	r.signal()
+	return result
+}
+
+// Snapshot returns the state as bytes.
+func (r *Replica) Snapshot() ([]byte, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.state.Snapshot()
+}
+
+// Restore replaces the state by a snapshot.
+func (r *Replica) Restore(b []byte) error {
+	s, err := fsm.Restore(b)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.state = s
+	r.mu.Unlock()
+	r.signal()
+	return nil
+}
+
+// State returns a copy.
+func (r *Replica) State() fsm.State {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.state.Clone()
+}
+
+// Changed delivers one signal for any number of changes since the last.
+func (r *Replica) Changed() <-chan struct{} { return r.changed }
+
+// granted reports whether the claim of (term, index) is node's and still the newest.
+func (r *Replica) granted(id fsm.AllocationID, node fsm.NodeName, term, index uint64) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	c := r.state.Addresses[id].Claim
+	return c != nil && c.Node == node && c.Term == term && c.Index == index && !c.Released
+}
+
+func (r *Replica) signal() {
+	select {
+	case r.changed <- struct{}{}:
+	default: // one is waiting already, and will read this change too
+	}
+}

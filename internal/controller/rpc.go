@@ -1,0 +1,123 @@
+package controller
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/hacluster/hacluster/fsm"
+)
+
+// The requests between nodes.
+const (
+	reportPath   = "/v1/report"
+	releasePath  = "/v1/release"
+	transferPath = "/v1/transfer"
+)
+
+// maxRequest bounds a request's body in bytes.
+const maxRequest = 64 << 10
+
+type releaseRequest struct {
+	Term uint64 `json:"term"`
+	Ends uint64 `json:"ends"`
+}
+
+type releaseAnswer struct {
+	Settled bool `json:"settled"`
+}
+
+type transferRequest struct {
+	To fsm.NodeName `json:"to,omitempty"`
+}
+
+// TransferAnswer names the node that the address moves to.
+type TransferAnswer struct {
+	To fsm.NodeName `json:"to"`
+}
+
+// Handler serves the requests of other nodes.
+func (d *Driver) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+reportPath, d.serveReport)
+	mux.HandleFunc("POST "+releasePath, d.serveRelease)
+	mux.HandleFunc("POST "+transferPath, d.serveTransfer)
+	return mux
+}
+
+func (d *Driver) serveReport(w http.ResponseWriter, r *http.Request) {
+	var facts Facts
+	if !read(w, r, &facts) {
+		return
+	}
+	if err := d.Tell(r.Context(), PeerReported{Facts: facts}); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	write(w, struct{}{})
+}
+
+func (d *Driver) serveRelease(w http.ResponseWriter, r *http.Request) {
+	var in releaseRequest
+	if !read(w, r, &in) {
+		return
+	}
+	reply, err := d.Ask(r.Context(), func(op Op) Event { return ReleaseAsked{Op: op, Term: in.Term, Ends: in.Ends} })
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusConflict)
+		return
+	}
+	write(w, releaseAnswer{Settled: reply.Settled})
+}
+
+func (d *Driver) serveTransfer(w http.ResponseWriter, r *http.Request) {
+	var in transferRequest
+	if !read(w, r, &in) {
+		return
+	}
+	answer, err := d.transferAsLeader(r.Context(), in.To)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusConflict)
+		return
+	}
+	write(w, answer)
+}
+
+// RequestTransfer asks the leader, whoever it is, to move the address to a node ("" = the best candidate). It returns the
+// chosen node as soon as the leader agreed; the move itself shows in the committed state.
+func (d *Driver) RequestTransfer(ctx context.Context, to fsm.NodeName) (TransferAnswer, error) {
+	lead := d.View().Leadership
+	switch {
+	case lead.Self:
+		return d.transferAsLeader(ctx, to)
+	case lead.Leader == "":
+		return TransferAnswer{}, errNoLeader
+	}
+	var answer TransferAnswer
+	err := d.ports.Peers.Call(ctx, string(lead.Leader), transferPath, transferRequest{To: to}, &answer)
+	return answer, err
+}
+
+func (d *Driver) transferAsLeader(ctx context.Context, to fsm.NodeName) (TransferAnswer, error) {
+	reply, err := d.Ask(ctx, func(op Op) Event { return TransferAsked{Op: op, To: to} })
+	return TransferAnswer{To: reply.To}, err
+}
+
+func read(w http.ResponseWriter, r *http.Request, into any) bool {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	if err := d.Decode(into); err != nil {
+		http.Error(w, fmt.Sprintf("read request: %v", err), http.StatusBadRequest)
+		return false
+	}
+	return true
+}
+
+func write(w http.ResponseWriter, answer any) {
+	w.Header().Set("Content-Type", "application/json")
+	// A client that is gone is not an error of this node.
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+var errNoLeader = errors.New("no leader is known: is a quorum of nodes up? see 'hacluster status'")

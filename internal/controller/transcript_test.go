@@ -1,0 +1,391 @@
+package controller
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hacluster/hacluster/eip"
+	"github.com/hacluster/hacluster/fsm"
+)
+
+var update = flag.Bool("update", false, "rewrite the transcripts in testdata/ with what the core does now")
+
+// TestTranscripts plays testdata/*.txt. A line at the margin is an input, an indented one is what the core did about it.
+// After a change: go test -run TestTranscripts -update, and read the diff.
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("transcripts: %v, %v", files, err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := newPlay(t).run(string(want))
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if got != string(want) {
+				t.Errorf("the core does something else now; run with -update and read the diff. Got:\n%s", got)
+			}
+		})
+	}
+}
+
+const (
+	testEIP  fsm.AllocationID = "eipalloc-1"
+	selfName fsm.NodeName     = "node-a"
+)
+
+var (
+	mine   = eip.Target{ENI: "eni-a", PrivateIP: netip.MustParseAddr("10.0.0.1")}
+	theirs = eip.Target{ENI: "eni-b", PrivateIP: netip.MustParseAddr("10.0.0.2")}
+)
+
+func testConfig() Config {
+	return Config{
+		Self:    fsm.Attributes{Name: selfName, Address: "10.0.0.1:7946", Priority: 100, ENI: "eni-a", PrivateIP: "10.0.0.1"},
+		Address: testEIP, Target: mine, Fencing: fsm.Balanced, Drift: Repair, Timing: DefaultTiming(),
+		Jitter:    func(limit time.Duration) time.Duration { return limit / 2 },
+		WallClock: func() int64 { return 0 },
+	}
+}
+
+// play drives one core, and stands in for Raft, EC2 and the peers as the script says.
+type play struct {
+	t         *testing.T
+	cfg       Config
+	core      *Core
+	now       time.Duration
+	state     fsm.State
+	term      uint64
+	out       strings.Builder
+	proposals []Propose
+	pending   map[string]Op // newest outstanding operation by kind
+}
+
+func newPlay(t *testing.T) *play {
+	return &play{t: t, cfg: testConfig(), state: fsm.New(), pending: map[string]Op{}}
+}
+
+func (p *play) run(script string) string {
+	for line := range strings.Lines(script) {
+		line = strings.TrimRight(line, "\n")
+		if strings.HasPrefix(line, "  ") {
+			continue // an earlier answer
+		}
+		p.out.WriteString(line + "\n")
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		p.input(strings.Fields(line))
+	}
+	return p.out.String()
+}
+
+func (p *play) input(words []string) {
+	if d, ok := strings.CutPrefix(words[0], "+"); ok {
+		p.now += p.duration(d)
+		words = words[1:]
+	}
+	if p.core == nil && words[0] != "config" {
+		p.core = NewCore(p.cfg)
+	}
+	rest := strings.Join(words[1:], " ")
+	switch words[0] {
+	case "config":
+		p.configure(words[1:])
+	case "node", "log":
+		p.entry(words)
+	case "commit":
+		p.commit()
+	case "commit-fails":
+		first := p.proposals[0]
+		p.proposals = p.proposals[1:]
+		p.step(Proposed{Op: first.Op, Err: errors.New(rest)})
+	case "wait":
+		p.wait(p.now + p.duration(rest))
+	default:
+		p.step(p.event(words[0], words[1:], rest))
+	}
+}
+
+func (p *play) configure(words []string) {
+	for _, w := range words {
+		key, value, _ := strings.Cut(w, "=")
+		switch key {
+		case "fencing":
+			p.cfg.Fencing = fsm.Fencing(value)
+		case "drift":
+			p.cfg.Drift = DriftPolicy(value)
+		case "preempt":
+			p.cfg.Preempt, p.cfg.PreemptDelay = true, p.duration(value)
+		case "witness":
+			p.cfg.Self.Witness = true
+		default:
+			p.t.Fatalf("config %q", w)
+		}
+	}
+}
+
+// event turns a line into an event.
+func (p *play) event(verb string, words []string, rest string) Event {
+	switch verb {
+	case "leader":
+		p.term = p.number(words[1])
+		l := Leadership{Term: p.term, Leader: fsm.NodeName(words[0]), Self: words[0] == string(selfName)}
+		if words[0] == "none" {
+			l.Leader = ""
+		}
+		return l
+	case "health":
+		return HealthChecked{Healthy: words[0] == "up", Reason: strings.Join(words[1:], " ")}
+	case "reachable":
+		var peers []fsm.NodeName
+		for _, w := range words {
+			peers = append(peers, fsm.NodeName(w))
+		}
+		return Reachable{Peers: peers}
+	case "read":
+		return p.read(words, rest)
+	case "called":
+		return p.called(words)
+	case "release":
+		e := ReleaseAnswered{Op: p.take("release"), Settled: rest == "given"}
+		if rest != "given" {
+			e.Err = errors.New(rest)
+		}
+		return e
+	case "transferred":
+		return Transferred{Op: p.take("transfer"), Err: failure(rest)}
+	case "reported":
+		return ReportDelivered{Op: p.take("report"), Err: failure(rest)}
+	case "peer-reports":
+		return PeerReported{Facts: Facts{Node: fsm.Attributes{Name: fsm.NodeName(words[0]), Priority: 100}, Healthy: words[1] == "up", EC2: true}}
+	case "release-asked":
+		return ReleaseAsked{Op: 900, Term: p.number(words[0]), Ends: p.number(words[1])}
+	case "transfer-asked":
+		return TransferAsked{Op: 901, To: fsm.NodeName(rest)}
+	case "shutdown":
+		return ShutdownAsked{}
+	case "tick":
+		return Tick{}
+	}
+	p.t.Fatalf("unknown input %q", verb)
+	return nil
+}
+
+func failure(text string) error {
+	if text == "" || text == "ok" {
+		return nil
+	}
+	return errors.New(text)
+}
+
+func (p *play) read(words []string, rest string) Event {
+	e := Observed{Op: p.take("observe")}
+	switch words[0] {
+	case "free":
+	case "mine":
+		e.Address = eip.Address{AssociationID: eip.AssociationID(words[1]), ENI: mine.ENI, PrivateIP: mine.PrivateIP}
+	case "theirs":
+		e.Address = eip.Address{AssociationID: eip.AssociationID(words[1]), ENI: theirs.ENI, PrivateIP: theirs.PrivateIP}
+	default:
+		e.Err = errors.New(rest)
+	}
+	return e
+}
+
+func (p *play) called(words []string) Event {
+	e := Called{Op: p.take("call")}
+	for class := eip.Unknown; class <= eip.Denied; class++ {
+		if class.String() == strings.ReplaceAll(words[0], "-", " ") {
+			e.Class = class
+		}
+	}
+	if e.Class != eip.Done {
+		e.Err = errors.New(words[0])
+	} else if len(words) > 1 {
+		e.Association = eip.AssociationID(words[1])
+	}
+	return e
+}
+
+// entry applies an entry that the core did not propose: members, and what other leaders committed.
+func (p *play) entry(words []string) {
+	name := fsm.NodeName(words[1])
+	o := fsm.Origin{Term: p.term}
+	claim := p.state.Addresses[testEIP].Claim
+	switch {
+	case words[0] == "node":
+		p.apply(fsm.UpsertNode{Origin: o, Node: p.attributes(name)})
+		p.apply(fsm.SetHealth{Origin: o, Node: name, Healthy: !slices.Contains(words, "unhealthy"), EC2: !slices.Contains(words, "cut-off")})
+		p.apply(fsm.SetDrain{Origin: o, Node: name, Drained: slices.Contains(words, "drained")})
+	case words[2] == "claims":
+		c := fsm.Claim{Origin: o, Node: name, AllocationID: testEIP, Fencing: p.cfg.Fencing, Mode: fsm.Mode(words[3])}
+		if len(words) > 4 {
+			c.Observed, c.Association = true, fsm.AssociationID(strings.TrimPrefix(words[4], "-"))
+		}
+		p.apply(c)
+	case words[2] == "confirms":
+		p.apply(fsm.Confirm{Origin: o, Node: name, AllocationID: testEIP, Claim: claim.Index, Association: fsm.AssociationID(words[3]), Settled: true})
+	case words[2] == "releases":
+		p.apply(fsm.Release{Origin: o, Node: name, AllocationID: testEIP, Ends: claim.Index, Settled: true})
+	case words[2] == "drains":
+		p.apply(fsm.SetDrain{Origin: o, Node: name, Drained: true})
+	default:
+		p.t.Fatalf("unknown entry %q", words)
+	}
+	p.step(Committed{State: p.state.Clone()})
+}
+
+func (p *play) attributes(name fsm.NodeName) fsm.Attributes {
+	if name == selfName {
+		return p.cfg.Self
+	}
+	priority := map[fsm.NodeName]uint8{"node-b": 110, "node-c": 90}[name]
+	return fsm.Attributes{Name: name, Priority: priority}
+}
+
+func (p *play) apply(c fsm.Command) fsm.Result {
+	entry, err := fsm.Encode(c)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return p.state.Apply(p.state.Index+1, p.term, entry)
+}
+
+// commit applies what is proposed, in order, also what is proposed meanwhile, and answers each.
+func (p *play) commit() {
+	batch := p.proposals
+	p.proposals = nil
+	for _, proposal := range batch {
+		result := p.apply(proposal.Command)
+		if result.Denied != "" {
+			fmt.Fprintf(&p.out, "  (denied: %s)\n", result.Denied)
+		}
+		p.step(Committed{State: p.state.Clone()})
+		p.step(Proposed{Op: proposal.Op, Result: result})
+	}
+}
+
+// wait lets time pass, with a Tick at each deadline.
+func (p *play) wait(until time.Duration) {
+	for range 100 {
+		d := p.core.Deadline()
+		if d == 0 || d > until {
+			p.now = until
+			return
+		}
+		p.now = d
+		p.step(Tick{})
+	}
+	p.t.Fatal("the core wants a tick again and again")
+}
+
+func (p *play) step(e Event) {
+	for _, a := range p.core.Step(p.now, e) {
+		fmt.Fprintf(&p.out, "  %s\n", p.describe(a))
+	}
+}
+
+// describe prints an action and remembers its operation.
+func (p *play) describe(a Action) string {
+	switch a := a.(type) {
+	case Propose:
+		p.proposals = append(p.proposals, a)
+		return fmt.Sprintf("propose in term %d: %s", a.Term, describeCommand(a.Command))
+	case Observe:
+		p.pending["observe"] = a.Op
+		return "read the address"
+	case Associate:
+		p.pending["call"] = a.Op
+		return fmt.Sprintf("AssociateAddress allow-reassociation=%v under claim %d of term %d", a.AllowReassociation, a.Claim, a.Term)
+	case Disassociate:
+		p.pending["call"] = a.Op
+		return fmt.Sprintf("DisassociateAddress %s under claim %d of term %d", a.Association, a.Claim, a.Term)
+	case AskRelease:
+		p.pending["release"] = a.Op
+		return fmt.Sprintf("ask %s to release claim %d, as leader of term %d", a.Holder, a.Ends, a.Term)
+	case Transfer:
+		p.pending["transfer"] = a.Op
+		return "transfer the leadership to " + string(a.To)
+	case Report:
+		p.pending["report"] = a.Op
+		return fmt.Sprintf("report to %s: healthy=%v ec2=%v", a.Leader, a.Facts.Healthy, a.Facts.EC2)
+	case Reply:
+		return fmt.Sprintf("reply: to=%s settled=%v error=%v", a.To, a.Settled, a.Err)
+	case Reign:
+		return fmt.Sprintf("advertise as Master of term %d, first in %v", a.Term, max(0, a.NotBefore-p.now))
+	case Resign:
+		return "send priority 0: " + a.Reason
+	case Transition:
+		return fmt.Sprintf("%s -> %s: %s", a.From, a.To, a.Reason)
+	case Note:
+		return fmt.Sprintf("note: %s: %v", a.Text, a.Err)
+	case Stop:
+		return fmt.Sprintf("stop: %v", a.Err)
+	}
+	p.t.Fatalf("unknown action %T", a)
+	return ""
+}
+
+func describeCommand(c fsm.Command) string {
+	switch c := c.(type) {
+	case fsm.Claim:
+		if c.Observed {
+			return fmt.Sprintf("%s claims by %s, having read %q (%s)", c.Node, c.Mode, c.Association, c.Reason)
+		}
+		return fmt.Sprintf("%s claims by %s (%s)", c.Node, c.Mode, c.Reason)
+	case fsm.Confirm:
+		return fmt.Sprintf("claim %d is confirmed as %s", c.Claim, c.Association)
+	case fsm.Release:
+		return fmt.Sprintf("claim %d of %s ends, settled=%v foreign=%q (%s)", c.Ends, c.Node, c.Settled, c.Foreign, c.Reason)
+	case fsm.GuardDone:
+		return fmt.Sprintf("guard of %s done through claim %d", c.Association, c.Through)
+	case fsm.SetHealth:
+		return fmt.Sprintf("%s is healthy=%v ec2=%v", c.Node, c.Healthy, c.EC2)
+	case fsm.UpsertNode:
+		return fmt.Sprintf("%s is a member", c.Node.Name)
+	}
+	return fmt.Sprintf("%+v", c)
+}
+
+func (p *play) take(kind string) Op {
+	op := p.pending[kind]
+	if op == 0 {
+		p.t.Fatalf("no %s is outstanding after:\n%s", kind, p.out.String())
+	}
+	delete(p.pending, kind)
+	return op
+}
+
+func (p *play) duration(s string) time.Duration {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return d
+}
+
+func (p *play) number(s string) uint64 {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return n
+}

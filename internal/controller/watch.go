@@ -1,0 +1,178 @@
+package controller
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hacluster/hacluster/eip"
+	"github.com/hacluster/hacluster/fsm"
+)
+
+// Re-observation while a call of the past may still land: every guardFast for guardFastFor, then every guardSlow.
+const (
+	guardFast    = time.Second
+	guardFastFor = 30 * time.Second
+	guardSlow    = 5 * time.Second
+	// readBack is when an association is first read back, and when a read that disagrees is repeated.
+	readBack = time.Second
+	// staleFor is how long a read may show an association that is known to be replaced before it is believed.
+	staleFor = 30 * time.Second
+	// unreachableAfter is how long reads must fail before the node says that it does not reach EC2.
+	unreachableAfter = 5 * time.Second
+)
+
+// watch observes the address: every candidate once an interval, a holder more often under guard. The read is also the check
+// that a node which does not hold the address reaches the API at all.
+type watch struct {
+	op      Op
+	guardOp Op
+	nextAt  time.Duration
+	last    *eip.Address // newest successful read
+
+	reached      bool          // EC2 is within reach
+	failingSince time.Duration // 0 = not failing
+	failures     int
+
+	guardSince time.Duration // 0 = no guard
+	suspicion  *eip.Address  // a read that disagrees, not yet repeated
+}
+
+// begin starts watching a fresh hold.
+func (w *watch) begin(now time.Duration, guarded bool) {
+	w.suspicion = nil
+	w.nextAt = now + readBack
+	w.guardSince = 0
+	if guarded {
+		w.guardSince = now
+	}
+}
+
+func (c *Core) considerWatch() {
+	if c.cfg.Self.Witness || c.watch.op != 0 || c.now < c.watch.nextAt {
+		return
+	}
+	c.observe()
+}
+
+// observe reads the address unless a read is already out.
+func (c *Core) observe() {
+	if c.watch.op != 0 {
+		return
+	}
+	c.watch.op, c.watch.nextAt = c.nextOp(), 0
+	c.emit(Observe{Op: c.watch.op})
+}
+
+func (c *Core) takeObserved(e Observed) {
+	w := &c.watch
+	if e.Op != w.op {
+		return
+	}
+	w.op = 0
+	if e.Err != nil {
+		c.readFailed(e.Err)
+		return
+	}
+	w.failingSince, w.failures = 0, 0
+	if !w.reached {
+		w.reached = true
+		c.note("EC2 is within reach", nil)
+	}
+	w.last = &e.Address
+	if !e.Address.At(c.cfg.Target) {
+		c.claim.offRoute = true
+	}
+	w.nextAt = c.now + c.cfg.Timing.ObserveInterval
+	switch {
+	case !c.leader():
+	case c.claim.step == reading:
+		c.claimObserved(e.Address)
+	case c.claim.step == holding:
+		c.compare(e.Address)
+	}
+}
+
+func (c *Core) readFailed(err error) {
+	w := &c.watch
+	w.failures++
+	w.nextAt = c.now + readBack + c.backoff(w.failures)
+	if w.failures == 1 {
+		w.failingSince = c.now
+		c.note("observe address", err)
+	}
+	if w.reached && w.failures > 1 && c.now-w.failingSince >= unreachableAfter {
+		w.reached = false
+		c.note("EC2 is out of reach", err)
+	}
+	if c.leader() && c.claim.step == reading {
+		c.retryClaim(reading, err)
+	}
+}
+
+// compare holds a read against what is agreed, while holding.
+func (c *Core) compare(read eip.Address) {
+	w := &c.watch
+	agreed := c.address()
+	ours := read.At(c.cfg.Target)
+	if ours && fsm.AssociationID(read.AssociationID) == agreed.Association {
+		w.suspicion = nil
+		c.planNextRead(agreed)
+		return
+	}
+	w.nextAt = c.now + readBack
+	held := c.now - c.claim.heldSince
+	if held < c.cfg.Timing.Settle || (agreed.Fates[fsm.AssociationID(read.AssociationID)] != "" && held < staleFor) {
+		return // eventual consistency: the read shows the past
+	}
+	if w.suspicion == nil || *w.suspicion != read {
+		w.suspicion = &read
+		return
+	}
+	w.suspicion = nil
+	c.drifted(read, ours)
+}
+
+// planNextRead chooses the pace, and ends the guard when nothing signed before it can be executed any more.
+func (c *Core) planNextRead(agreed fsm.Address) {
+	w := &c.watch
+	if !agreed.Guarded() {
+		w.guardSince = 0
+		w.nextAt = c.now + c.cfg.Timing.ObserveInterval
+		return
+	}
+	if w.guardSince == 0 {
+		w.guardSince = c.now
+	}
+	since := c.now - w.guardSince
+	w.nextAt = c.now + guardFast
+	if since >= guardFastFor {
+		w.nextAt = c.now + guardSlow
+	}
+	if since >= c.cfg.Timing.Guard && w.guardOp == 0 {
+		w.guardOp = c.propose(fsm.GuardDone{Origin: c.origin("no call of the past can land any more"), Node: c.self(),
+			AllocationID: c.cfg.Address, Association: agreed.Association, Through: agreed.Claim.Index})
+	}
+}
+
+// drifted: two agreeing reads say that the address is not where the cluster put it.
+func (c *Core) drifted(read eip.Address, ours bool) {
+	where := "unassociated"
+	if read.AssociationID != "" {
+		where = fmt.Sprintf("at %s (%s)", read.ENI, read.PrivateIP)
+	}
+	k := &c.claim
+	k.story = "foreign move: the address was found " + where
+	k.since = c.now
+	c.note(k.story, nil)
+	c.reason = k.story
+	switch {
+	case ours:
+		c.proposeClaim(fsm.Adopt, &read)
+	case c.cfg.Drift == Respect && read.AssociationID != "":
+		k.step = respecting
+		k.op = c.propose(fsm.Release{Origin: c.origin(k.story + "; respected"), Node: c.self(), AllocationID: c.cfg.Address,
+			Ends: k.grant.Index, Settled: !k.unknown, Foreign: fsm.AssociationID(read.AssociationID)})
+	default:
+		c.proposeClaim(fsm.Takeover, &read)
+	}
+}

@@ -1,0 +1,88 @@
+package capture
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+// adverts reads a score: one character per 100 ms and node, one line per node. '#' is an advert, '0' one with priority 0,
+// '.' silence. Nodes of one column advertise in the order of the lines, 1 ms apart.
+func adverts(score string) []Advert {
+	lines := strings.Fields(score)
+	var all []Advert
+	for column := range len(lines[0]) {
+		for node, line := range lines {
+			at := time.UnixMilli(int64(column*100 + node))
+			advert := Advert{
+				Time: at, Src: netip.AddrFrom4([4]byte{10, 0, 0, byte(1 + node)}), VRID: 51, Priority: 100, Interval: 100 * time.Millisecond,
+			}
+			switch line[column] {
+			case '0':
+				advert.Priority = 0
+				fallthrough
+			case '#':
+				all = append(all, advert)
+			}
+		}
+	}
+	return all
+}
+
+// The counter behind every claim about invariant I3.
+func TestOverlaps(t *testing.T) {
+	tests := map[string]struct {
+		score            string
+		reigns, overlaps int
+	}{
+		"one Master":                           {`##########  ..........`, 1, 0},
+		"silent succession":                    {`####......  .......###`, 2, 0},
+		"succession by priority 0":             {`###0......  ....######`, 2, 0},
+		"priority 0 after the successor's":     {`####0.....  ...#######`, 2, 0},
+		"the first advert in the same round":   {`####......  ...#######`, 2, 0},
+		"one advert too many":                  {`#####.....  ...#######`, 2, 1},
+		"two Masters at once":                  {`##########  ##########`, 2, 1},
+		"a frozen Master wakes for one advert": {`###.......#...  ........######`, 3, 1},
+		"a frozen Master wakes after the last": {`###..........#  ........####..`, 3, 0},
+		"there and back, each with a goodbye":  {`###0......###  ....####0....`, 3, 0},
+		"there and back, by silence":           {`###.......###  ....##.......`, 3, 0},
+		"hesitation within 3 intervals":        {`##..##..##  ..........`, 1, 0},
+		"three nodes, two overlaps":            {`#####....  ...####..  .....####`, 3, 2},
+		"nobody":                               {`....  ....`, 0, 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			reigns := Reigns(adverts(test.score))
+			if len(reigns) != test.reigns {
+				t.Errorf("%d reigns, want %d: %v", len(reigns), test.reigns, reigns)
+			}
+			if got := Overlaps(reigns); got != test.overlaps {
+				t.Errorf("%d overlaps, want %d: %v", got, test.overlaps, reigns)
+			}
+		})
+	}
+}
+
+// Two routers of different VRIDs are different matters.
+func TestOverlapsByVRID(t *testing.T) {
+	mixed := adverts("##### #####")
+	for i := range mixed {
+		if mixed[i].Src == netip.MustParseAddr("10.0.0.2") {
+			mixed[i].VRID = 52
+		}
+	}
+	if got := Overlaps(Reigns(mixed)); got != 0 {
+		t.Errorf("%d overlaps between VRIDs", got)
+	}
+}
+
+func ExampleReigns() {
+	for _, r := range Reigns(adverts("###0.... ....####")) {
+		fmt.Println(r.Node, r.First.UnixMilli(), r.Last.UnixMilli())
+	}
+	// Output:
+	// 10.0.0.1 0 200
+	// 10.0.0.2 401 701
+}

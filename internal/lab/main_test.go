@@ -1,0 +1,9 @@
+package lab
+
+import (
+	"testing"
+
+	"github.com/hacluster/hacluster/internal/lab/sandbox/sandboxtest"
+)
+
+func TestMain(m *testing.M) { sandboxtest.Main(m, Roles()) }

@@ -1,0 +1,89 @@
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/hacluster/hacluster/internal/lab/vnet"
+)
+
+// The account, the addresses and the names of the lab. 203.0.113.0/24 and 198.51.100.0/24 are reserved for documentation
+// (RFC 5737).
+const (
+	region       = "eu-central-1"
+	allocationID = "eipalloc-0a1b2c3d4e5f60718"
+
+	routerAddress = "10.20.0.1/24"
+	ec2Address    = "10.20.0.2/24"       // as an interface endpoint of the VPC has
+	imdsAddress   = "169.254.169.254/32" // the real one: hosts reach it by their default route
+	raftPort      = 7400
+
+	clientName    = "client"
+	clientAddress = "198.51.100.10/24"
+	uplinkAddress = "198.51.100.1"
+
+	webServers = 5
+)
+
+// ElasticIP is the public address that moves between the nodes.
+const ElasticIP = "203.0.113.10"
+
+// site describes one node of the cluster: where it is in the network and what EC2 knows about it.
+type site struct {
+	Name     string
+	Address  netip.Prefix
+	Instance string
+	ENI      string
+	Zone     string
+	Priority int
+}
+
+func nodeSites() []site {
+	var sites []site
+	for i, letter := range []string{"a", "b", "c"} {
+		sites = append(sites, site{
+			Name:     "node-" + letter,
+			Address:  netip.MustParsePrefix(fmt.Sprintf("10.20.0.%d/24", 11+i)),
+			Instance: fmt.Sprintf("i-0aa0000000000000%d", 1+i),
+			ENI:      fmt.Sprintf("eni-0bb0000000000000%d", 1+i),
+			Zone:     region + letter,
+			Priority: 150 - 50*i,
+		})
+	}
+	return sites
+}
+
+func webSites() []site {
+	var sites []site
+	for i := range webServers {
+		sites = append(sites, site{
+			Name:    fmt.Sprintf("web-%d", 1+i),
+			Address: netip.MustParsePrefix(fmt.Sprintf("10.20.0.%d/24", 21+i)),
+		})
+	}
+	return sites
+}
+
+// plug returns the cable of a host in the subnet.
+func (s site) plug() vnet.Plug {
+	return vnet.Plug{Port: s.Name, Address: s.Address, Gateway: netip.MustParsePrefix(routerAddress).Addr()}
+}
+
+// NodeNames returns the names of the nodes, in order.
+func NodeNames() []string {
+	var names []string
+	for _, s := range nodeSites() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// NodeAddress returns the address of a node, or the zero Addr if there is none of that name.
+func NodeAddress(name string) netip.Addr {
+	for _, s := range nodeSites() {
+		if s.Name == name {
+			return s.Address.Addr()
+		}
+	}
+	return netip.Addr{}
+}

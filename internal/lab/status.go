@@ -1,0 +1,142 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	commandTimeout = 10 * time.Second
+	// pollInterval is how often the lab looks whether it is steady again.
+	pollInterval = 100 * time.Millisecond
+	// cleanTime is for how long clients must have been served without a failure.
+	cleanTime = 300 * time.Millisecond
+
+	stateMaster = "Master"
+)
+
+// Status is what the lab reads of `hacluster status -o json`.
+type Status struct {
+	Node          string `json:"node"`
+	State         string `json:"state"`
+	Leader        string `json:"leader"`
+	Term          uint64 `json:"term"`
+	Holder        string `json:"holder"`
+	AssociationID string `json:"association_id"`
+	Healthy       bool   `json:"healthy"`
+	Ready         bool   `json:"ready"`
+}
+
+// command runs the hacluster command line against the agent of a node and returns what it printed.
+func (n *Node) command(ctx context.Context, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	args = append(args, "--socket", n.host.Path(adminSocket))
+	cmd := exec.CommandContext(ctx, n.bins.hacluster, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.Env = &stdout, &stderr, environment()
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("%s on %s: %w: %s", args[0], n.Name, err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	return stdout.Bytes(), nil
+}
+
+func (n *Node) status(ctx context.Context) (Status, error) {
+	out, err := n.command(ctx, "status", "-o", "json")
+	if err != nil {
+		return Status{}, err
+	}
+	var status Status
+	if err := json.Unmarshal(out, &status); err != nil {
+		return Status{}, fmt.Errorf("read status of %s: %w", n.Name, err)
+	}
+	return status, nil
+}
+
+// settled checks that clients are served by a Master whose claim EC2 and the cluster agree on; it returns that node.
+func (l *Lab) settled(ctx context.Context) (*Node, Status, error) {
+	holder, association := l.cloud.holder()
+	if holder == "" {
+		return nil, Status{}, errors.New("the Elastic IP is not associated")
+	}
+	if !l.probes.Clean(cleanTime) {
+		return nil, Status{}, errors.New("clients are not served")
+	}
+	node := l.node(holder)
+	if node.host == nil {
+		return nil, Status{}, fmt.Errorf("%s holds the Elastic IP and is off", holder)
+	}
+	status, err := node.status(ctx)
+	if err != nil {
+		return nil, status, err
+	}
+	if status.State != stateMaster || status.AssociationID != association {
+		return nil, status, fmt.Errorf("%s holds the Elastic IP by %s; its agent says %s by %s",
+			holder, association, status.State, status.AssociationID)
+	}
+	return node, status, nil
+}
+
+// steady checks that the lab is settled and that nothing is left of an earlier fault: all agents are ready and healthy
+// and agree on who leads and who is Master.
+func (l *Lab) steady(ctx context.Context) (*Node, Status, error) {
+	master, agreed, err := l.settled(ctx)
+	if err != nil {
+		return nil, agreed, err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, n := range l.nodes {
+		group.Go(func() error {
+			if n.host == nil {
+				return fmt.Errorf("%s is off", n.Name)
+			}
+			s, err := n.status(ctx)
+			switch {
+			case err != nil:
+				return err
+			case !s.Ready || !s.Healthy:
+				return fmt.Errorf("%s is not ready (ready %t, healthy %t)", n.Name, s.Ready, s.Healthy)
+			case s.Leader != agreed.Leader || s.Holder != master.Name:
+				return fmt.Errorf("%s says leader %s, holder %s; %s says leader %s", n.Name, s.Leader, s.Holder, master.Name, agreed.Leader)
+			case (s.State == stateMaster) != (n == master):
+				return fmt.Errorf("%s is %s while %s is Master", n.Name, s.State, master.Name)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, agreed, err
+	}
+	return master, agreed, nil
+}
+
+// await polls check until it succeeds or the time is up, and then returns its last error.
+func (l *Lab) await(ctx context.Context, limit time.Duration,
+	check func(context.Context) (*Node, Status, error)) (*Node, Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	var last error
+	for {
+		node, status, err := check(ctx)
+		if err == nil {
+			return node, status, nil
+		}
+		if ctx.Err() == nil {
+			last = err // the time-out of a command that was cut short says nothing
+		}
+		select {
+		case <-ctx.Done():
+			return nil, status, errors.Join(ctx.Err(), last)
+		case <-ticker.C:
+		}
+	}
+}
