@@ -95,10 +95,14 @@ func TestOutcomes(t *testing.T) {
 		{"a code nobody knows", ec2fake.Fault{Kind: ec2fake.ErrorBefore, Code: "TeapotIsShort", Status: 400}, Unknown, []string{"TeapotIsShort"}},
 		{"dropped", ec2fake.Fault{Kind: ec2fake.Drop}, Unknown, []string{"EOF"}},
 		{"answer lost", ec2fake.Fault{Kind: ec2fake.LostAnswer}, Unknown, []string{"EOF"}},
-		{"too slow", ec2fake.Fault{Kind: ec2fake.Latency, Delay: millis(400)}, Unknown, []string{"deadline exceeded"}},
+		{"too slow", ec2fake.Fault{Kind: ec2fake.Latency, Delay: millis(800)}, Unknown, []string{"deadline exceeded"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			fake, c := newPair(t, func(cfg *Config) { cfg.AttemptTimeout = 200 * time.Millisecond })
+			fake, c := newPair(t, func(cfg *Config) {
+				if cfg.AttemptTimeout = 5 * time.Second; tc.fault.Delay > 0 {
+					cfg.AttemptTimeout = 500 * time.Millisecond
+				}
+			})
 			inject(t, fake, tc.fault)
 			_, err := c.Associate(t.Context(), true, permit)
 			wantClass(t, err, tc.class)

@@ -223,10 +223,10 @@ func (c countedConn) Write(p []byte) (int, error) {
 // is withdrawn by then says nothing about the request, which may still land.
 func TestPermitWithdrawnAfterTheWriteIsUnknown(t *testing.T) {
 	fake := newFake(t)
-	inject(t, fake, ec2fake.Fault{Kind: ec2fake.Latency, Delay: millis(400)})
+	inject(t, fake, ec2fake.Fault{Kind: ec2fake.Latency, Delay: millis(1300)})
 	srv := httptest.NewTLSServer(fake.EC2())
 	defer srv.Close()
-	c := newClient(t, srv.URL, trusting(t, srv.Certificate()), func(cfg *Config) { cfg.AttemptTimeout = 200 * time.Millisecond })
+	c := newClient(t, srv.URL, trusting(t, srv.Certificate()), func(cfg *Config) { cfg.AttemptTimeout = time.Second })
 	var asked atomic.Int32
 	_, err := c.Associate(t.Context(), true, func() error {
 		if asked.Add(1) > 1 {

@@ -120,7 +120,11 @@ func readBody(req *http.Request) ([]byte, error) {
 
 // attach puts the gate before the connection that will carry the request.
 func attach(conn net.Conn, g *gate) bool {
-	if t, ok := conn.(*tls.Conn); ok {
+	for { // TLS, possibly inside the TLS of a proxy
+		t, ok := conn.(*tls.Conn)
+		if !ok {
+			break
+		}
 		conn = t.NetConn()
 	}
 	c, ok := conn.(*gatedConn)

@@ -149,25 +149,40 @@ func TestDryRunChangesNothing(t *testing.T) {
 }
 
 func TestAssociateAddressParameters(t *testing.T) {
+	type input = ec2.AssociateAddressInput
+	str := aws.String
 	for _, tc := range []struct {
 		name string
-		in   ec2.AssociateAddressInput
+		in   input
 		code string
 		at   string // private address
 	}{
-		{"allocation and ENI", ec2.AssociateAddressInput{AllocationId: aws.String(alloc1), NetworkInterfaceId: aws.String(eniB)}, "", privateB},
-		{"public address and instance", ec2.AssociateAddressInput{PublicIp: aws.String(public1), InstanceId: aws.String(instanceC)}, "", privateC},
-		{"instance with two addresses: the primary", ec2.AssociateAddressInput{AllocationId: aws.String(alloc1), InstanceId: aws.String(instanceA)}, "", privateA},
-		{"no address", ec2.AssociateAddressInput{NetworkInterfaceId: aws.String(eniB)}, "MissingParameter", ""},
-		{"both names of the address", ec2.AssociateAddressInput{AllocationId: aws.String(alloc1), PublicIp: aws.String(public1), InstanceId: aws.String(instanceA)}, "InvalidParameterCombination", ""},
-		{"no target", ec2.AssociateAddressInput{AllocationId: aws.String(alloc1)}, "MissingParameter", ""},
-		{"two targets", ec2.AssociateAddressInput{AllocationId: aws.String(alloc1), InstanceId: aws.String(instanceA), NetworkInterfaceId: aws.String(eniA)}, "InvalidParameterCombination", ""},
-		{"unknown allocation", ec2.AssociateAddressInput{AllocationId: aws.String("eipalloc-9"), InstanceId: aws.String(instanceA)}, "InvalidAllocationID.NotFound", ""},
-		{"unknown public address", ec2.AssociateAddressInput{PublicIp: aws.String("203.0.113.99"), InstanceId: aws.String(instanceA)}, "InvalidAddress.NotFound", ""},
-		{"unknown ENI", ec2.AssociateAddressInput{AllocationId: aws.String(alloc1), NetworkInterfaceId: aws.String("eni-9")}, "InvalidNetworkInterfaceID.NotFound", ""},
-		{"unknown instance", ec2.AssociateAddressInput{AllocationId: aws.String(alloc1), InstanceId: aws.String("i-9")}, "InvalidInstanceID.NotFound", ""},
-		{"private address of another", ec2.AssociateAddressInput{AllocationId: aws.String(alloc1), NetworkInterfaceId: aws.String(eniA), PrivateIpAddress: aws.String(privateB)}, "InvalidParameterValue", ""},
-		{"private address that is none", ec2.AssociateAddressInput{AllocationId: aws.String(alloc1), NetworkInterfaceId: aws.String(eniA), PrivateIpAddress: aws.String("ten")}, "InvalidParameterValue", ""},
+		{"allocation and ENI",
+			input{AllocationId: str(alloc1), NetworkInterfaceId: str(eniB)}, "", privateB},
+		{"public address and instance",
+			input{PublicIp: str(public1), InstanceId: str(instanceC)}, "", privateC},
+		{"instance with two addresses: the primary",
+			input{AllocationId: str(alloc1), InstanceId: str(instanceA)}, "", privateA},
+		{"no address",
+			input{NetworkInterfaceId: str(eniB)}, "MissingParameter", ""},
+		{"both names of the address",
+			input{AllocationId: str(alloc1), PublicIp: str(public1), InstanceId: str(instanceA)}, "InvalidParameterCombination", ""},
+		{"no target",
+			input{AllocationId: str(alloc1)}, "MissingParameter", ""},
+		{"two targets",
+			input{AllocationId: str(alloc1), InstanceId: str(instanceA), NetworkInterfaceId: str(eniA)}, "InvalidParameterCombination", ""},
+		{"unknown allocation",
+			input{AllocationId: str("eipalloc-9"), InstanceId: str(instanceA)}, "InvalidAllocationID.NotFound", ""},
+		{"unknown public address",
+			input{PublicIp: str("203.0.113.99"), InstanceId: str(instanceA)}, "InvalidAddress.NotFound", ""},
+		{"unknown ENI",
+			input{AllocationId: str(alloc1), NetworkInterfaceId: str("eni-9")}, "InvalidNetworkInterfaceID.NotFound", ""},
+		{"unknown instance",
+			input{AllocationId: str(alloc1), InstanceId: str("i-9")}, "InvalidInstanceID.NotFound", ""},
+		{"private address of another",
+			input{AllocationId: str(alloc1), NetworkInterfaceId: str(eniA), PrivateIpAddress: str(privateB)}, "InvalidParameterValue", ""},
+		{"private address that is none",
+			input{AllocationId: str(alloc1), NetworkInterfaceId: str(eniA), PrivateIpAddress: str("ten")}, "InvalidParameterValue", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -182,18 +197,26 @@ func TestAssociateAddressParameters(t *testing.T) {
 }
 
 func TestDisassociateAddressParameters(t *testing.T) {
+	type input = ec2.DisassociateAddressInput
+	str := aws.String
 	for _, tc := range []struct {
 		name string
-		in   ec2.DisassociateAddressInput
+		in   input
 		code string
 		free bool
 	}{
-		{"by public address, whoever has it", ec2.DisassociateAddressInput{PublicIp: aws.String(public1)}, "", true},
-		{"by the public address of a free one", ec2.DisassociateAddressInput{PublicIp: aws.String(public2)}, "", false},
-		{"unknown public address", ec2.DisassociateAddressInput{PublicIp: aws.String("203.0.113.99")}, "InvalidAddress.NotFound", false},
-		{"unknown id", ec2.DisassociateAddressInput{AssociationId: aws.String("eipassoc-9")}, "InvalidAssociationID.NotFound", false},
-		{"neither", ec2.DisassociateAddressInput{}, "MissingParameter", false},
-		{"both", ec2.DisassociateAddressInput{AssociationId: aws.String("eipassoc-9"), PublicIp: aws.String(public1)}, "InvalidParameterCombination", false},
+		{"by public address, whoever has it",
+			input{PublicIp: str(public1)}, "", true},
+		{"by the public address of a free one",
+			input{PublicIp: str(public2)}, "", false},
+		{"unknown public address",
+			input{PublicIp: str("203.0.113.99")}, "InvalidAddress.NotFound", false},
+		{"unknown id",
+			input{AssociationId: str("eipassoc-9")}, "InvalidAssociationID.NotFound", false},
+		{"neither",
+			input{}, "MissingParameter", false},
+		{"both",
+			input{AssociationId: str("eipassoc-9"), PublicIp: str(public1)}, "InvalidParameterCombination", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)

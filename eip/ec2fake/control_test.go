@@ -44,7 +44,7 @@ func TestCallRecord(t *testing.T) {
 		moved.Parameters["NetworkInterfaceId"] != eniB || moved.AllowReassociation == nil || *moved.AllowReassociation {
 		t.Errorf("associate: %+v", moved)
 	}
-	if !(0 < moved.Received && moved.Received <= moved.Effect && moved.Effect <= moved.Answered) || moved.ReceivedBoot > moved.EffectBoot {
+	if moved.Received <= 0 || moved.Received > moved.Effect || moved.Effect > moved.Answered || moved.ReceivedBoot > moved.EffectBoot {
 		t.Errorf("times out of order: received %d, effect %d, answered %d", moved.Received, moved.Effect, moved.Answered)
 	}
 	if refused.Code != "Resource.AlreadyAssociated" || refused.Status != 400 || refused.Changed || refused.Effect != 0 || !refused.Mutating() {

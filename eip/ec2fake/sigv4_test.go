@@ -58,7 +58,6 @@ func TestSignaturesThatAreRefused(t *testing.T) {
 // A request that was changed on its way, in the body or in a signed header, is refused.
 func TestTamperedRequestsAreRefused(t *testing.T) {
 	const body = "Action=DescribeAddresses&Version=2016-11-15"
-	bodyHash := fmt.Sprintf("%x", sha256.Sum256([]byte(body)))
 	for _, tc := range []struct {
 		name   string
 		tamper func(*http.Request)
@@ -78,16 +77,7 @@ func TestTamperedRequestsAreRefused(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.ec2.URL+"/", strings.NewReader(body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			r.Header.Set("X-Amz-Meta", "  a   spaced value ") // canonical form: trimmed, single spaces
-			creds := aws.Credentials{AccessKeyID: keyID, SecretAccessKey: keySecret}
-			if err := v4.NewSigner().SignHTTP(t.Context(), creds, r, bodyHash, "ec2", region, time.Now()); err != nil {
-				t.Fatal(err)
-			}
+			r := w.signed(body)
 			tc.tamper(r)
 			resp, err := w.http.Do(r)
 			if err != nil {
@@ -101,3 +91,48 @@ func TestTamperedRequestsAreRefused(t *testing.T) {
 		})
 	}
 }
+
+// signed returns a request with that body and a good signature.
+func (w *world) signed(body string) *http.Request {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.ec2.URL+"/", strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("X-Amz-Meta", "  a   spaced value ") // canonical form: trimmed, single spaces
+	creds := aws.Credentials{AccessKeyID: keyID, SecretAccessKey: keySecret}
+	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(body)))
+	if err := v4.NewSigner().SignHTTP(w.t.Context(), creds, r, hash, "ec2", region, time.Now()); err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+// What the SDK would never send, in EC2's own words.
+func TestMalformedRequests(t *testing.T) {
+	for body, want := range map[string]string{
+		"Version=2016-11-15":                                                "<Code>MissingAction</Code>",
+		"Action=LaunchRocket&Version=2016-11-15":                            "<Code>InvalidAction</Code>",
+		"Action=DescribeAddresses&Version=2009-01-01":                       "<Code>NoSuchVersion</Code>",
+		"Action=DescribeAddresses&Version=2016-11-15&DryRun=perhaps":        "<Code>InvalidParameterValue</Code>",
+		"Action=DescribeAddresses;%zz":                                      "<Code>MalformedQueryString</Code>",
+		"Action=DescribeAddresses&Version=2016-11-15&A=" + big():            "<Code>MalformedQueryString</Code>",
+		"Action=DescribeAddresses&Version=2016-11-15&AllocationId.1=ipal-9": "<Code>InvalidAllocationID.NotFound</Code>",
+	} {
+		w := newWorld(t)
+		resp, err := w.http.Do(w.signed(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(text), want) ||
+			!strings.Contains(string(text), "<Response>") || !strings.Contains(string(text), "<RequestID>") {
+			t.Errorf("%.60s: %d %s (%v), want %s", body, resp.StatusCode, text, err, want)
+		}
+	}
+}
+
+// big is more than a request may have.
+func big() string { return strings.Repeat("x", 2<<20) }

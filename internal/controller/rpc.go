@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/hacluster/hacluster/election"
 	"github.com/hacluster/hacluster/fsm"
 )
 
@@ -97,6 +98,9 @@ func (d *Driver) RequestTransfer(ctx context.Context, to fsm.NodeName) (Transfer
 	}
 	var answer TransferAnswer
 	err := d.ports.Peers.Call(ctx, string(lead.Leader), transferPath, transferRequest{To: to}, &answer)
+	if refused := (*election.CallError)(nil); errors.As(err, &refused) {
+		return answer, errors.New(refused.Message) // the leader's words, for the operator
+	}
 	return answer, err
 }
 
