@@ -151,6 +151,7 @@ func (b *board) publish(c *checkState, was bool) {
 		return
 	}
 	select { // take back what was not read
+	case <-b.updates:
 	default:
 	}
 	b.updates <- *s // cannot block: the slot is free and mu keeps other writers out

@@ -89,14 +89,18 @@ func TestReasonNamesTheRoot(t *testing.T) {
 	tr.step("process lost")
 	b.probed(http, old, "answered 200", nil)
 	tr.step("http passed before the exit")
-	b.probed(http, old, "", refused)
-	tr.step("http fails")
 	b.found(process, "haproxy master process 9")
-	tr.step("process found")
+	tr.step("another process found")
 	b.probed(http, b.currentLife(), "answered 200", nil)
 	tr.step("http passes")
 	b.probed(http, b.currentLife(), "answered 200", nil)
 	tr.step("http passes again")
+	b.probed(http, b.currentLife(), "", refused)
+	tr.step("http fails")
+	b.lost(process, "haproxy master process 9 exited")
+	tr.step("process lost")
+	b.probed(http, b.currentLife(), "", refused)
+	tr.step("http fails again")
 
 	want := []string{
 		"start: haproxy process has not been looked for yet",
@@ -106,10 +110,12 @@ func TestReasonNamesTheRoot(t *testing.T) {
 		"process found with another worker: all checks pass",
 		"process lost: haproxy master process 1 exited [published: haproxy master process 1 exited]",
 		"http passed before the exit: haproxy master process 1 exited",
-		"http fails: haproxy master process 1 exited",
-		"process found: http check failed: connection refused (1 of 2) [published: http check failed: connection refused (1 of 2)]",
+		"another process found: http check has not passed since haproxy master process 1 exited [published: http check has not passed since haproxy master process 1 exited]",
 		"http passes: http check has passed 1 of 2 times",
 		"http passes again: all checks pass [published: all checks pass]",
+		"http fails: all checks pass",
+		"process lost: haproxy master process 9 exited [published: haproxy master process 9 exited]",
+		"http fails again: haproxy master process 9 exited",
 	}
 	if diff := cmp.Diff(want, tr.lines); diff != "" {
 		t.Errorf("transcript (-want +got):\n%s", diff)

@@ -41,9 +41,9 @@ type haproxy struct {
 
 func newHAProxy(t *testing.T) *haproxy {
 	t.Helper()
-	real, err := exec.LookPath("haproxy")
+	path, err := exec.LookPath("haproxy")
 	if err != nil {
-		if real, err = exec.LookPath("/usr/sbin/haproxy"); err != nil {
+		if path, err = exec.LookPath("/usr/sbin/haproxy"); err != nil {
 			missing(t, "HAProxy is not installed: apt-get install haproxy")
 		}
 	}
@@ -68,7 +68,7 @@ func newHAProxy(t *testing.T) *haproxy {
 		pidfile: filepath.Join(dir, "pid"),
 		address: address,
 	}
-	if err := os.Symlink(real, h.binary); err != nil {
+	if err := os.Symlink(path, h.binary); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(h.config, fmt.Appendf(nil, haproxyConfig, h.socket, h.address), 0o644); err != nil {

@@ -42,7 +42,8 @@ type Monitor struct {
 	tasks []func(context.Context) error
 }
 
-// New checks the configuration and returns a Monitor at rest: unhealthy, nothing checked yet. A nil logger is silent.
+// New checks the configuration and returns a Monitor at rest: unhealthy, nothing checked yet. The caller names the
+// logger; nil is silent.
 func New(cfg Config, log *zap.Logger) (*Monitor, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -50,7 +51,7 @@ func New(cfg Config, log *zap.Logger) (*Monitor, error) {
 	if log == nil {
 		log = zap.NewNop()
 	}
-	return newMonitor(cfg, log.Named("health")), nil
+	return newMonitor(cfg, log), nil
 }
 
 // Run checks until ctx ends, then returns nil. Call it once. When it has returned, Status is unhealthy: what nobody

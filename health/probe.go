@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// overdueGrace is the time that a probe has after its deadline to return and say more than that it was late.
+const overdueGrace = 2 * scriptPipeWait
+
 // prober asks HAProxy once, within the deadline of ctx. It returns what it saw, for people, or why that is not health.
 type prober interface {
 	probe(ctx context.Context) (detail string, err error)
@@ -41,26 +44,51 @@ func (c *probeCheck) run(ctx context.Context) error {
 	}
 }
 
+// result is what a prober returned.
+type result struct {
+	detail string
+	err    error
+}
+
+// once runs one probe to its end. A probe that outlives its deadline (a script that even SIGKILL does not end, because
+// it waits for a dead file server) has failed, and goes on failing until it returns: two never run at once.
 func (c *probeCheck) once(ctx context.Context) {
 	life := c.board.currentLife()
 	probeCtx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	detail, err := c.prober.probe(probeCtx)
-	if ctx.Err() != nil {
-		return // an aborted probe says nothing about HAProxy
+	results := make(chan result, 1)
+	go func() {
+		detail, err := c.prober.probe(probeCtx)
+		results <- result{detail, err}
+	}()
+	overdue := time.NewTimer(c.cfg.Timeout + overdueGrace)
+	defer overdue.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			select { // an aborted probe says nothing about HAProxy
+			case <-results:
+			case <-time.After(overdueGrace): // stuck: it ends with the agent
+			}
+			return
+		case r := <-results:
+			if ctx.Err() == nil {
+				c.board.probed(c.index, life, r.detail, c.explain(r.err, probeCtx))
+			}
+			return
+		case <-overdue.C:
+			c.board.probed(c.index, life, "", fmt.Errorf("still runs after its timeout of %v", c.cfg.Timeout))
+			overdue.Reset(c.cfg.Timeout)
+		}
 	}
-	if err != nil {
-		err = c.explain(err, probeCtx)
-	}
-	c.board.probed(c.index, life, detail, err)
 }
 
 // explain tells a deadline from an answer that came in time and was bad.
 func (c *probeCheck) explain(err error, probeCtx context.Context) error {
-	var netErr net.Error
-	if errors.As(err, new(stoppingError)) {
+	if err == nil || errors.As(err, new(stoppingError)) {
 		return err
 	}
+	var netErr net.Error
 	if probeCtx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &netErr) && netErr.Timeout() {
 		return fmt.Errorf("timed out after %v", c.cfg.Timeout)
 	}

@@ -61,12 +61,7 @@ func (p statsProber) ask(ctx context.Context) (info, error) {
 		return info{}, err
 	}
 	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return info{}, fmt.Errorf("set deadline: %w", err)
-		}
-	}
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	defer context.AfterFunc(ctx, func() { conn.Close() })() // ends a read or write at the deadline
 	if _, err := io.WriteString(conn, "show info\n"); err != nil {
 		return info{}, err
 	}

@@ -110,6 +110,51 @@ func TestAbortedProbeIsNoFailure(t *testing.T) {
 	}
 }
 
+// stuckProber does not return at its deadline, but when it is let go.
+type stuckProber struct {
+	started chan struct{} // one for each start
+	release chan struct{}
+}
+
+func (p *stuckProber) probe(context.Context) (string, error) {
+	p.started <- struct{}{}
+	<-p.release
+	return "answered late", nil
+}
+
+// TestStuckProbeIsAFailure: one that even its deadline does not end must not keep the check healthy.
+func TestStuckProbeIsAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		b := newBoard(zap.NewNop())
+		p := &stuckProber{started: make(chan struct{}, 9), release: make(chan struct{})}
+		check := newProbeCheck(checkScript, Probe{Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 2}, p, b)
+		b.probed(check.index, 0, "exited with 0", nil)
+		<-b.updates
+		done := make(chan error)
+		begin := time.Now()
+		go func() { done <- check.run(ctx) }()
+		s := <-b.updates
+		if took, want := time.Since(begin), 2*time.Second+overdueGrace; s.Healthy || took != want {
+			t.Errorf("after %v: %+v, want unhealthy after two time-outs, %v", took, s, want)
+		}
+		if want := "script check still runs after its timeout of 1s (2 of 2)"; s.Reason != want {
+			t.Errorf("reason = %q, want %q", s.Reason, want)
+		}
+		if n := len(p.started); n != 1 {
+			t.Errorf("%d probes run at once", n)
+		}
+		close(p.release)
+		if s := <-b.updates; !s.Healthy {
+			t.Errorf("after its return: %+v, want healthy", s)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestNewRefusesABrokenConfig(t *testing.T) {
 	_, err := New(Config{
 		Stats:  &StatsConfig{Socket: "run/haproxy.sock"},

@@ -54,7 +54,7 @@ func TestScanMeansWhatPidofMeans(t *testing.T) {
 	fs := writeProc(t, map[int]fakeProcess{
 		1:  {comm: "systemd", state: "S"},
 		20: {comm: "haproxy", state: "S", parent: 1, cmdline: "/usr/sbin/haproxy -Ws -f haproxy.cfg"},
-		21: {comm: "haproxy", state: "R", parent: 20, cmdline: "/usr/sbin/haproxy -sf 7 8 -x /run/s -Ws", nspid: "21\t9"},
+		21: {comm: "haproxy", state: "R", parent: 20, cmdline: "/usr/sbin/haproxy -n 4 -sf 7 8 -x /run/s -n 9 -Ws", nspid: "21\t9"},
 		22: {comm: "haproxy", state: "Z", parent: 20},
 		23: {comm: "haproxy", state: "R", parent: 20, flags: 0x400000 | flagExiting},
 		24: {comm: "haproxy2", state: "S", parent: 1},

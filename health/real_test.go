@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/boottime"
 )
 
 // TestKillIsNoticedAtOnce: the death of all processes is an event, not the result of a probe, and the reason names it
@@ -48,7 +50,11 @@ func TestMasterAloneIsKilled(t *testing.T) {
 	h := newHAProxy(t)
 	h.start(h.binary, "-W")
 	m := h.watch(h.checks())
-	master := h.master()
+	master, worker := h.master(), h.answering()
+	waitFor(t, 5*time.Second, "the worker to be older than a daemon that was just forked", func() bool {
+		p, _ := procfs{root: "/proc"}.read(worker, h.name)
+		return boottime.Now()-p.start > forkAge
+	})
 	if err := syscall.Kill(master, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

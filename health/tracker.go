@@ -8,7 +8,8 @@ import (
 
 const (
 	// forkAge is how young an orphan may be to count as a daemon that was just forked, before it has left its parent's
-	// process group.
+	// process group. It may be a young worker instead, whose master has died: then its own exit, which follows within
+	// milliseconds, is what is noticed.
 	forkAge = time.Second
 	// reloadGrace is how long a master may be without a worker once its last one was told to leave. HAProxy 2.6 forks
 	// the next one 1 ms after that.

@@ -38,111 +38,26 @@ func configTest(p *process)                { p.onlyTest = true }
 func master(p *process)                    { p.isMaster = true }
 func young(p *process)                     { p.start = at - 50*time.Millisecond }
 
-// TestTracker shows the tracker a film of process lists. Each picture says what must be concluded: "ok" or "down",
-// and what the operator reads.
-func TestTracker(t *testing.T) {
-	type picture struct {
-		after     time.Duration // since the first one
-		filePID   int
-		processes []process
-		want      string
-	}
-	tests := []struct {
-		name       string
-		usePIDFile bool
-		film       []picture
-	}{
-		{name: "a master with its worker starts and is killed, worker and all", film: []picture{
-			{want: "down: no haproxy process found"},
-			{processes: []process{proc(10, 1), worker(11, 10)}, want: "ok: haproxy master process 10, worker 11"},
-			{want: "down: haproxy master process 10 exited"},
-		}},
-		{name: "a master that has no worker yet is about to fork one", film: []picture{
-			{processes: []process{proc(10, 1, master)}, want: "ok: haproxy master process 10"},
-			{processes: []process{proc(10, 1, master), worker(11, 10, young)}, want: "ok: haproxy master process 10, worker 11"},
-			{processes: []process{proc(10, 1, master)}, want: "down: haproxy worker process 11 exited and master process 10 has no other"},
-		}},
-		{name: "a worker that outlives its master is no takeover", film: []picture{
-			{processes: []process{proc(10, 1), worker(11, 10)}, want: "ok: haproxy master process 10, worker 11"},
-			{processes: []process{orphan(11, 10)}, want: "down: haproxy master process 10 exited"},
-			{processes: []process{orphan(11, 10)}, want: "down: haproxy master process 10 exited"},
-			{processes: []process{orphan(11, 10), proc(20, 1), worker(21, 20)}, want: "ok: haproxy master process 20, worker 21"},
-		}},
-		{name: "reload: another worker appears, the old one drains and leaves (I5)", film: []picture{
-			{processes: []process{proc(10, 1), worker(11, 10)}, want: "ok: haproxy master process 10, worker 11"},
-			{processes: []process{proc(10, 1), worker(11, 10), worker(12, 10, replacing(11))}, want: "ok: haproxy master process 10, worker 11, worker 12"},
-			{processes: []process{proc(10, 1), worker(12, 10, replacing(11))}, want: "ok: haproxy master process 10, worker 12"},
-		}},
-		{name: "reload: the old worker leaves before the new one exists (I5)", film: []picture{
-			{processes: []process{proc(10, 1), worker(11, 10)}, want: "ok: haproxy master process 10, worker 11"},
-			{processes: []process{proc(10, 1, replacing(11))}, want: "ok: haproxy master process 10, worker 11 is being replaced"},
-			{after: time.Second / 2, processes: []process{proc(10, 1, replacing(11))}, want: "ok: haproxy master process 10, worker 11 is being replaced"},
-			{after: time.Second / 2, processes: []process{proc(10, 1), worker(12, 10)}, want: "ok: haproxy master process 10, worker 12"},
-		}},
-		{name: "reload: no new worker ever comes", film: []picture{
-			{processes: []process{proc(10, 1), worker(11, 10)}, want: "ok: haproxy master process 10, worker 11"},
-			{processes: []process{proc(10, 1, replacing(11))}, want: "ok: haproxy master process 10, worker 11 is being replaced"},
-			{after: reloadGrace, processes: []process{proc(10, 1, replacing(11))}, want: "down: haproxy worker process 11 exited and master process 10 has no other"},
-			{after: 2 * reloadGrace, processes: []process{proc(10, 1), worker(12, 10)}, want: "ok: haproxy master process 10, worker 12"},
-		}},
-		{name: "the worker crashes and the master stays", film: []picture{
-			{processes: []process{proc(10, 1), worker(11, 10)}, want: "ok: haproxy master process 10, worker 11"},
-			{processes: []process{proc(10, 1)}, want: "down: haproxy worker process 11 exited and master process 10 has no other"},
-			{processes: []process{proc(10, 1)}, want: "down: haproxy worker process 11 exited and master process 10 has no other"},
-		}},
-		{name: "a single process may fork for a moment without becoming a master", film: []picture{
-			{processes: []process{proc(10, 1), worker(11, 10, young)}, want: "ok: haproxy process 10, worker 11"},
-			{processes: []process{proc(10, 1)}, want: "ok: haproxy process 10"},
-		}},
-		{name: "haproxy -sf: the new process takes over, the old one drains and leaves (I5)", film: []picture{
-			{processes: []process{proc(10, 1)}, want: "ok: haproxy process 10"},
-			{processes: []process{proc(10, 1), proc(20, 1, young, replacing(10))}, want: "ok: haproxy process 10"},
-			{processes: []process{proc(20, 1, replacing(10))}, want: "ok: haproxy process 20"},
-			{want: "down: haproxy process 20 exited"},
-		}},
-		{name: "haproxy -D -sf: the new process forks the daemon and exits (I5)", film: []picture{
-			{processes: []process{proc(10, 1)}, want: "ok: haproxy process 10"},
-			{processes: []process{orphan(20, 5, young, replacing(10))}, want: "ok: haproxy process 20"},
-			{processes: []process{orphan(20, 5, young), worker(21, 20, young)}, want: "ok: haproxy process 20, worker 21"},
-			{processes: []process{orphan(21, 20, young)}, want: "ok: haproxy process 21"},
-		}},
-		{name: "a daemon whose parent left late is told from a worker by its group", film: []picture{
-			{processes: []process{proc(20, 1), worker(21, 20)}, want: "ok: haproxy master process 20, worker 21"},
-			{processes: []process{proc(21, 1)}, want: "ok: haproxy process 21"},
-		}},
-		{name: "haproxy -c is no takeover", film: []picture{
-			{processes: []process{proc(10, 1), proc(20, 1, configTest)}, want: "ok: haproxy process 10"},
-			{processes: []process{proc(20, 1, configTest)}, want: "down: haproxy process 10 exited"},
-		}},
-		{name: "the number is used again by another process", film: []picture{
-			{processes: []process{proc(10, 1), worker(11, 10)}, want: "ok: haproxy master process 10, worker 11"},
-			{processes: []process{proc(10, 1, young)}, want: "ok: haproxy process 10"},
-		}},
-		{name: "pidfile: its HAProxy and no other", usePIDFile: true, film: []picture{
-			{processes: []process{proc(30, 1)}, want: "down: no haproxy process found: its pidfile names none"},
-			{filePID: 10, processes: []process{proc(30, 1)}, want: "down: no haproxy process found: there is none with the number in its pidfile, 10"},
-			{filePID: 10, processes: []process{proc(30, 1), proc(10, 1)}, want: "ok: haproxy process 10"},
-			{processes: []process{proc(30, 1), proc(10, 1)}, want: "ok: haproxy process 10"},
-			{filePID: 10, processes: []process{proc(30, 1)}, want: "down: haproxy process 10 exited"},
-		}},
-		{name: "pidfile: written with the number of another PID namespace", usePIDFile: true, film: []picture{
-			{filePID: 1, processes: []process{proc(10, 1, inner(1)), worker(11, 10, inner(7))}, want: "ok: haproxy master process 10, worker 11"},
-		}},
-		{name: "pidfile: haproxy -sf takes over before it writes the file (I5)", usePIDFile: true, film: []picture{
-			{filePID: 10, processes: []process{proc(10, 1), proc(30, 1)}, want: "ok: haproxy process 10"},
-			{processes: []process{proc(30, 1), proc(20, 5, young, replacing(10))}, want: "ok: haproxy process 20"},
-			{filePID: 21, processes: []process{proc(30, 1), proc(21, 1, young, replacing(10))}, want: "ok: haproxy process 21"},
-		}},
-		{name: "pidfile: names the new process while the old one drains", usePIDFile: true, film: []picture{
-			{filePID: 10, processes: []process{proc(10, 1)}, want: "ok: haproxy process 10"},
-			{filePID: 20, processes: []process{proc(10, 1), proc(20, 1, replacing(10))}, want: "ok: haproxy process 20"},
-			{filePID: 20, processes: []process{proc(10, 1)}, want: "down: haproxy process 20 exited"},
-		}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			tr := tracker{name: "haproxy", usePIDFile: tt.usePIDFile}
-			for i, p := range tt.film {
+// picture is one process list, and what must be concluded from it: "ok" or "down", and what the operator reads.
+type picture struct {
+	after     time.Duration // since the first one
+	filePID   int           // what the pidfile says
+	processes []process
+	want      string
+}
+
+// film is what a tracker is shown, picture by picture.
+type film struct {
+	name     string
+	pictures []picture
+}
+
+func show(t *testing.T, usePIDFile bool, films []film) {
+	t.Helper()
+	for _, f := range films {
+		t.Run(f.name, func(t *testing.T) {
+			tr := tracker{name: "haproxy", usePIDFile: usePIDFile}
+			for i, p := range f.pictures {
 				v := tr.judge(snapshot{now: at + p.after, processes: p.processes, filePID: p.filePID})
 				got := "down: " + v.detail
 				if v.running {
@@ -158,4 +73,111 @@ func TestTracker(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTrackerFollowsAMaster(t *testing.T) {
+	show(t, false, []film{
+		{name: "a master with its worker starts and is killed, worker and all", pictures: []picture{
+			{want: "down: no haproxy process found"},
+			{processes: []process{proc(10, 1), worker(11, 10)}, want: "ok: haproxy master process 10, worker 11"},
+			{want: "down: haproxy master process 10 exited"},
+		}},
+		{name: "a master that has no worker yet is about to fork one", pictures: []picture{
+			{processes: []process{proc(10, 1, master)}, want: "ok: haproxy master process 10"},
+			{processes: []process{proc(10, 1, master), worker(11, 10, young)}, want: "ok: haproxy master process 10, worker 11"},
+			{processes: []process{proc(10, 1, master)}, want: "down: haproxy worker process 11 exited and master process 10 has no other"},
+		}},
+		{name: "a worker that outlives its master is no takeover", pictures: []picture{
+			{processes: []process{proc(10, 1), worker(11, 10)}, want: "ok: haproxy master process 10, worker 11"},
+			{processes: []process{orphan(11, 10)}, want: "down: haproxy master process 10 exited"},
+			{processes: []process{orphan(11, 10)}, want: "down: haproxy master process 10 exited"},
+			{processes: []process{orphan(11, 10), proc(20, 1), worker(21, 20)}, want: "ok: haproxy master process 20, worker 21"},
+		}},
+		{name: "the worker crashes and the master stays", pictures: []picture{
+			{processes: []process{proc(10, 1), worker(11, 10)}, want: "ok: haproxy master process 10, worker 11"},
+			{processes: []process{proc(10, 1)}, want: "down: haproxy worker process 11 exited and master process 10 has no other"},
+			{processes: []process{proc(10, 1)}, want: "down: haproxy worker process 11 exited and master process 10 has no other"},
+		}},
+		{name: "a single process may fork for a moment without becoming a master", pictures: []picture{
+			{processes: []process{proc(10, 1), worker(11, 10, young)}, want: "ok: haproxy process 10, worker 11"},
+			{processes: []process{proc(10, 1)}, want: "ok: haproxy process 10"},
+		}},
+	})
+}
+
+func TestTrackerDuringReload(t *testing.T) {
+	show(t, false, []film{
+		{name: "another worker appears, the old one drains and leaves (I5)", pictures: []picture{
+			{processes: []process{proc(10, 1), worker(11, 10)}, want: "ok: haproxy master process 10, worker 11"},
+			{processes: []process{proc(10, 1), worker(11, 10), worker(12, 10, replacing(11))}, want: "ok: haproxy master process 10, worker 11, worker 12"},
+			{processes: []process{proc(10, 1), worker(12, 10, replacing(11))}, want: "ok: haproxy master process 10, worker 12"},
+		}},
+		{name: "the old worker leaves before the new one exists (I5)", pictures: []picture{
+			{processes: []process{proc(10, 1), worker(11, 10)}, want: "ok: haproxy master process 10, worker 11"},
+			{processes: []process{proc(10, 1, replacing(11))}, want: "ok: haproxy master process 10, worker 11 is being replaced"},
+			{after: time.Second / 2, processes: []process{proc(10, 1, replacing(11))}, want: "ok: haproxy master process 10, worker 11 is being replaced"},
+			{after: time.Second / 2, processes: []process{proc(10, 1), worker(12, 10)}, want: "ok: haproxy master process 10, worker 12"},
+		}},
+		{name: "no new worker ever comes", pictures: []picture{
+			{processes: []process{proc(10, 1), worker(11, 10)}, want: "ok: haproxy master process 10, worker 11"},
+			{processes: []process{proc(10, 1, replacing(11))}, want: "ok: haproxy master process 10, worker 11 is being replaced"},
+			{after: reloadGrace, processes: []process{proc(10, 1, replacing(11))}, want: "down: haproxy worker process 11 exited and master process 10 has no other"},
+			{after: 2 * reloadGrace, processes: []process{proc(10, 1), worker(12, 10)}, want: "ok: haproxy master process 10, worker 12"},
+		}},
+	})
+}
+
+func TestTrackerDuringTakeover(t *testing.T) {
+	show(t, false, []film{
+		{name: "haproxy -sf: the new process takes over, the old one drains and leaves (I5)", pictures: []picture{
+			{processes: []process{proc(10, 1)}, want: "ok: haproxy process 10"},
+			{processes: []process{proc(10, 1), proc(20, 1, young, replacing(10))}, want: "ok: haproxy process 10"},
+			{processes: []process{proc(20, 1, replacing(10))}, want: "ok: haproxy process 20"},
+			{want: "down: haproxy process 20 exited"},
+		}},
+		{name: "haproxy -D -sf: the new process forks the daemon and exits (I5)", pictures: []picture{
+			{processes: []process{proc(10, 1)}, want: "ok: haproxy process 10"},
+			{processes: []process{orphan(20, 5, young, replacing(10))}, want: "ok: haproxy process 20"},
+			{processes: []process{orphan(20, 5, young), worker(21, 20, young)}, want: "ok: haproxy process 20, worker 21"},
+			{processes: []process{orphan(21, 20, young)}, want: "ok: haproxy process 21"},
+		}},
+		{name: "a daemon whose parent left late is told from a worker by its group", pictures: []picture{
+			{processes: []process{proc(20, 1), worker(21, 20)}, want: "ok: haproxy master process 20, worker 21"},
+			{processes: []process{proc(21, 1)}, want: "ok: haproxy process 21"},
+		}},
+		{name: "haproxy -c is no takeover", pictures: []picture{
+			{processes: []process{proc(10, 1), proc(20, 1, configTest)}, want: "ok: haproxy process 10"},
+			{processes: []process{proc(20, 1, configTest)}, want: "down: haproxy process 10 exited"},
+		}},
+		{name: "the number is used again by another process", pictures: []picture{
+			{processes: []process{proc(10, 1), worker(11, 10)}, want: "ok: haproxy master process 10, worker 11"},
+			{processes: []process{proc(10, 1, young)}, want: "ok: haproxy process 10"},
+			{processes: []process{proc(10, 1, configTest)}, want: "down: haproxy process 10 exited"},
+		}},
+	})
+}
+
+func TestTrackerWithPIDFile(t *testing.T) {
+	show(t, true, []film{
+		{name: "its HAProxy and no other", pictures: []picture{
+			{processes: []process{proc(30, 1)}, want: "down: no haproxy process found: its pidfile names none"},
+			{filePID: 10, processes: []process{proc(30, 1)}, want: "down: no haproxy process found: there is none with the number in its pidfile, 10"},
+			{filePID: 10, processes: []process{proc(30, 1), proc(10, 1)}, want: "ok: haproxy process 10"},
+			{processes: []process{proc(30, 1), proc(10, 1)}, want: "ok: haproxy process 10"},
+			{filePID: 10, processes: []process{proc(30, 1)}, want: "down: haproxy process 10 exited"},
+		}},
+		{name: "written with the number of another PID namespace", pictures: []picture{
+			{filePID: 1, processes: []process{proc(10, 1, inner(1)), worker(11, 10, inner(7))}, want: "ok: haproxy master process 10, worker 11"},
+		}},
+		{name: "haproxy -sf takes over before it writes the file (I5)", pictures: []picture{
+			{filePID: 10, processes: []process{proc(10, 1), proc(30, 1)}, want: "ok: haproxy process 10"},
+			{processes: []process{proc(30, 1), proc(20, 5, young, replacing(10))}, want: "ok: haproxy process 20"},
+			{filePID: 21, processes: []process{proc(30, 1), proc(21, 1, young, replacing(10))}, want: "ok: haproxy process 21"},
+		}},
+		{name: "names the new process while the old one drains", pictures: []picture{
+			{filePID: 10, processes: []process{proc(10, 1)}, want: "ok: haproxy process 10"},
+			{filePID: 20, processes: []process{proc(10, 1), proc(20, 1, replacing(10))}, want: "ok: haproxy process 20"},
+			{filePID: 20, processes: []process{proc(10, 1)}, want: "down: haproxy process 20 exited"},
+		}},
+	})
 }
