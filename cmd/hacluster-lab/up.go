@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,8 @@ func upCommand() *cobra.Command {
 		}
 		return lab.Run(cmd.Context(), opts, func(ctx context.Context, l *lab.Lab) error {
 			fmt.Fprintf(out, "\nThe lab is up; logs are in %s. Enter a host from another terminal:\n\n", opts.Dir)
-			fmt.Fprintf(out, "    hacluster-lab exec node-a -- hacluster status\n    hacluster-lab exec client -- curl -i http://%s/\n\n", lab.ElasticIP)
+			fmt.Fprintf(out, "    hacluster-lab exec node-a -- %s status\n", opts.Hacluster)
+			fmt.Fprintf(out, "    hacluster-lab exec client -- curl -i http://%s/\n\n", lab.ElasticIP)
 			fmt.Fprintln(out, "Ctrl-C takes it down.")
 			<-ctx.Done()
 			return nil
@@ -89,8 +91,8 @@ func chooseRun(token string) (sandbox.Run, error) {
 			return run, nil
 		}
 	}
-	if len(runs) == 0 {
-		return sandbox.Run{}, errors.New("no lab is up: start one with hacluster-lab up")
+	if len(runs) == 0 || token != "" {
+		return sandbox.Run{}, fmt.Errorf("no such lab is up (%s): start one with hacluster-lab up", cmp.Or(token, "none at all"))
 	}
 	err = errors.New("several labs are up: choose one with --lab")
 	for _, run := range runs {

@@ -50,8 +50,8 @@ func (l *agentLog) since(from time.Time) ([]Transition, error) {
 	return found, nil
 }
 
-// read takes in the lines that are complete. Lines of no interest, and what is no JSON (a panic), are skipped: the log is kept
-// for people anyway.
+// read takes in the lines that are complete. Lines of no interest, and what is no JSON (a panic), are skipped: the log
+// is kept for people anyway.
 func (l *agentLog) read() error {
 	data, err := os.ReadFile(l.path)
 	if errors.Is(err, fs.ErrNotExist) {

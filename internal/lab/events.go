@@ -37,8 +37,8 @@ type Observer interface {
 	After(r Repetition)
 }
 
-// Events returns what happened in the lab from from to to, in order of time: changes of state, mutating EC2 calls, moves of the
-// Elastic IP.
+// Events returns what happened in the lab from from to to, in order of time: changes of state, mutating EC2 calls, moves
+// of the Elastic IP.
 func (l *Lab) Events(from, to time.Time) ([]Event, error) {
 	e := Evidence{Calls: l.cloud.callsBetween(from, to), Moves: l.cloud.movesBetween(from, to)}
 	for _, n := range l.nodes {

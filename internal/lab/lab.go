@@ -40,8 +40,8 @@ type Lab struct {
 	say     func(string)
 }
 
-// Run brings a lab up, calls use, and takes the lab down when that returns. The context of use ends early when a part of the lab
-// breaks.
+// Run brings a lab up, calls use, and takes the lab down when that returns. The context of use ends early when a part of
+// the lab breaks.
 func Run(ctx context.Context, opts Options, use func(context.Context, *Lab) error) (err error) {
 	l := &Lab{dir: opts.Dir, probes: &probe.Log{}, say: opts.Progress}
 	if l.say == nil {

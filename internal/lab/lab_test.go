@@ -20,12 +20,14 @@ import (
 	"github.com/hacluster/hacluster/internal/lab/sandbox/sandboxtest"
 )
 
-// The lab itself, without agents: what it shows of hacluster is worth as much as its network, its EC2 and its witnesses are.
+// The lab itself, without agents: what it shows of hacluster is worth as much as its network, its EC2 and its witnesses
+// are.
 func TestLab(t *testing.T) {
 	sandboxtest.Need(t)
 	err := Run(t.Context(), Options{Dir: t.TempDir()}, func(ctx context.Context, l *Lab) error {
 		t.Run("an address that nobody holds leads nowhere", func(t *testing.T) { testNobody(t, l) })
 		t.Run("the address leads to its holder", func(t *testing.T) { testHolder(t, l) })
+		t.Run("only the holder reaches the internet", func(t *testing.T) { testOutbound(t, l) })
 		t.Run("a move cuts connections of the old holder", func(t *testing.T) { testMoveCuts(t, l) })
 		t.Run("nodes are instances", func(t *testing.T) { testMetadata(t, l) })
 		t.Run("a partition cuts peers off, not clients", func(t *testing.T) { testPartition(t, l) })
@@ -72,6 +74,44 @@ func testHolder(t *testing.T, l *Lab) {
 		served := servedBy(t, l, name)
 		if gap := served.Sub(since); gap > time.Second {
 			t.Errorf("%s served only after %s", name, gap)
+		}
+	}
+}
+
+// testOutbound: only packets of the holder get out, under its public address; those of a former holder vanish, as on AWS.
+func testOutbound(t *testing.T, l *Lab) {
+	var inbox net.PacketConn
+	onHost(t, l.client, func() (err error) {
+		inbox, err = net.ListenPacket("udp4", ":9")
+		return err
+	})
+	defer inbox.Close()
+	to := netip.AddrPortFrom(netip.MustParsePrefix(clientAddress).Addr(), 9).String()
+	for _, holder := range []string{"node-a", "node-b"} {
+		associate(t, l, holder)
+		for _, n := range append(l.nodes, l.node(holder)) { // the holder's second packet ends the wait for the others'
+			onHost(t, n.host, func() error {
+				conn, err := net.Dial("udp4", to)
+				if err != nil {
+					return err
+				}
+				defer conn.Close()
+				_, err = io.WriteString(conn, n.Name)
+				return err
+			})
+		}
+		for range 2 {
+			if err := inbox.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			packet := make([]byte, 100)
+			size, from, err := inbox.ReadFrom(packet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := string(packet[:size]); got != holder || !strings.HasPrefix(from.String(), ElasticIP+":") {
+				t.Errorf("a packet of %s from %s got out while %s holds the address", got, from, holder)
+			}
 		}
 	}
 }
@@ -158,7 +198,8 @@ func testPartition(t *testing.T, l *Lab) {
 	}
 }
 
-// testCapture sends adverts to both peers of a node, one of them through a partition: both were sent, so both count, once.
+// testCapture sends adverts to both peers of a node, one of them through a partition: both were sent, so both count,
+// once.
 func testCapture(t *testing.T, l *Lab) {
 	a := l.node("node-a")
 	if err := l.network.Partition(a.Name, []string{"node-b"}); err != nil {

@@ -65,7 +65,8 @@ type Clients struct {
 	SummedGap  float64 `json:"summed_gap_ms"`
 	Requests   int     `json:"requests"`
 	Failed     int     `json:"failed_requests"`
-	// CutInFlight of the Failed were being served when the address moved, which cuts connections, on AWS as in the lab.
+	// CutInFlight of the Failed were being served when the address moved, which cuts connections, on AWS as in the lab:
+	// they had started at most servedWithin before.
 	CutInFlight int `json:"cut_in_flight"`
 }
 
@@ -132,8 +133,8 @@ func (e Evidence) clients() Clients {
 	return c
 }
 
-// cutInFlight counts the requests of an outage that were being served when the Elastic IP left its holder. That is none if the
-// outage had begun earlier than a healthy server needs to answer: those requests were lost before.
+// cutInFlight counts the requests of an outage that were being served when the Elastic IP left its holder. That is none
+// if the outage had begun earlier than a healthy server needs to answer: those requests were lost before.
 func (e Evidence) cutInFlight(o probe.Outage) int {
 	n := 0
 	for _, m := range e.Moves {
@@ -141,7 +142,7 @@ func (e Evidence) cutInFlight(o probe.Outage) int {
 			continue
 		}
 		for _, r := range e.Requests {
-			if !r.OK() && !r.Start.Before(o.Start) && r.Start.Before(m.Time) {
+			if !r.OK() && !r.Start.Before(o.Start) && r.Start.Before(m.Time) && r.Start.Add(r.Took).After(m.Time) {
 				n++
 			}
 		}

@@ -18,11 +18,11 @@ func call(ms int, node, action string) Call {
 	return Call{Received: at(ms), Node: node, Action: action, Mutating: action != "DescribeAddresses", Outcome: "OK"}
 }
 
-// requests makes one request every 5 ms; those that start in [from, to) fail after 1 ms.
+// requests makes one request every 5 ms; each takes 2 ms; those that start in [from, to) fail.
 func requests(end, from, to int) []probe.Result {
 	var all []probe.Result
 	for ms := 0; ms < end; ms += 5 {
-		r := probe.Result{Start: at(ms), Took: time.Millisecond, Connected: true, Node: "node-a"}
+		r := probe.Result{Start: at(ms), Took: 2 * time.Millisecond, Connected: true, Node: "node-a"}
 		if ms >= from && ms < to {
 			r.Node, r.Error = "", "connection reset by peer"
 		}
@@ -57,7 +57,7 @@ func TestMeasure(t *testing.T) {
 			Repetition{
 				Nodes:    Nodes{HolderAfter: "node-b"},
 				Reaction: Reaction{Noticed: ptr(3), FirstCall: ptr(11), FirstAssociate: ptr(12)},
-				Clients:  Clients{Requests: 20, Failed: 2, LongestGap: 10, SummedGap: 10, CutInFlight: 2},
+				Clients:  Clients{Requests: 20, Failed: 2, LongestGap: 10, SummedGap: 10, CutInFlight: 1},
 				Cloud:    Cloud{Moves: 1, Mutating: 2, Reads: 2},
 			},
 		},

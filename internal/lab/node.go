@@ -24,8 +24,8 @@ const (
 	adminSocket   = agentRunDir + "/admin.sock"
 )
 
-// Node is one node of the cluster: a machine that can be switched off and on, with HAProxy and the agent. Its directory is its
-// disk: it survives the machine.
+// Node is one node of the cluster: a machine that can be switched off and on, with HAProxy and the agent. Its directory
+// is its disk: it survives the machine.
 type Node struct {
 	site
 	dir  string

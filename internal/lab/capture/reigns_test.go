@@ -47,6 +47,7 @@ func TestOverlaps(t *testing.T) {
 		"a frozen Master wakes for one advert": {`###.......#...  ........######`, 3, 1},
 		"a frozen Master wakes after the last": {`###..........#  ........####..`, 3, 0},
 		"there and back, each with a goodbye":  {`###0......###  ....####0....`, 3, 0},
+		"there and back within 3 intervals":    {`###0.###  ...#0...`, 3, 0},
 		"there and back, by silence":           {`###.......###  ....##.......`, 3, 0},
 		"hesitation within 3 intervals":        {`##..##..##  ..........`, 1, 0},
 		"three nodes, two overlaps":            {`#####....  ...####..  .....####`, 3, 2},

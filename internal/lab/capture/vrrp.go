@@ -25,8 +25,8 @@ type Advert struct {
 	Interval time.Duration
 }
 
-// Down returns Master_Down_Interval as a Backup of the same priority counts it: 3 x interval + skew, with the skew of VRRPv3
-// (RFC 9568 section 6.1). A sender that was silent for so long has stopped reigning, whether it said so or not.
+// Down returns Master_Down_Interval as a Backup of the same priority counts it: 3 x interval + skew, with the skew of
+// VRRPv3 (RFC 9568 section 6.1). A sender that was silent for so long has stopped reigning, whether it said so or not.
 func (a Advert) Down() time.Duration {
 	return 3*a.Interval + a.Interval*time.Duration(256-int(a.Priority))/256
 }

@@ -121,8 +121,8 @@ func (h *Host) Kill() error {
 	return nil
 }
 
-// Run starts a process on the host, in a process group of its own, under a name by which Signal and Running find it again.
-// Its output is appended to the file log.
+// Run starts a process on the host, in a process group of its own, under a name by which Signal and Running find it
+// again. Its output is appended to the file log.
 func (h *Host) Run(name string, argv, env []string, log string) error {
 	_, err := h.call(request{Op: opRun, Name: name, Argv: argv, Env: env, Log: log})
 	return err

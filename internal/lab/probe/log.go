@@ -63,7 +63,8 @@ func (l *Log) Between(from, to time.Time) []Result {
 	return found
 }
 
-// Clean reports whether clients have been served for at least d without a single failure: the last d has results, all good.
+// Clean reports whether clients have been served for at least d without a single failure: the last d has results, all
+// good.
 func (l *Log) Clean(d time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -41,8 +41,9 @@ type Result struct {
 // OK reports whether the request was served.
 func (r Result) OK() bool { return r.Error == "" }
 
-// Run asks target ("host:port") every Every until ctx ends and writes each Result to w as a line of JSON. Requests do not
-// wait for one another, so a request that hangs hides nothing. A slot that the machine was too busy for is left out, not caught up.
+// Run asks target ("host:port") every Every until ctx ends and writes each Result to w as a line of JSON. Requests do
+// not wait for one another, so a request that hangs hides nothing. A slot that the machine was too busy for is left out,
+// not caught up.
 func Run(ctx context.Context, target string, w io.Writer) error {
 	results := make(chan Result, Timeout/Every) // as many as can be in flight: nobody waits for the writer
 	group, ctx := errgroup.WithContext(ctx)

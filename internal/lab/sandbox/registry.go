@@ -40,9 +40,6 @@ func registryDir() string {
 
 func register() (*Run, error) {
 	token := rand.Text()[:12]
-	if err := os.MkdirAll(registryDir(), 0o700); err != nil {
-		return nil, fmt.Errorf("register the lab: %w", err)
-	}
 	scratch, err := os.MkdirTemp("", "hacluster-lab-"+token+"-")
 	if err != nil {
 		return nil, fmt.Errorf("register the lab: %w", err)
@@ -58,6 +55,9 @@ func (r *Run) file() string { return filepath.Join(registryDir(), r.Token+".json
 
 func (r *Run) write() error {
 	data, err := json.Marshal(r)
+	if err == nil {
+		err = os.MkdirAll(registryDir(), 0o700)
+	}
 	if err == nil {
 		err = os.WriteFile(r.file(), data, 0o600)
 	}
@@ -83,6 +83,7 @@ func (r *Run) forget(keepScratch bool) {
 		_ = os.RemoveAll(r.Scratch)
 	}
 	_ = os.Remove(r.file())
+	_ = os.Remove(registryDir()) // if it was the last one
 }
 
 // Runs returns the runs of this user that have not ended in an orderly way.
@@ -108,8 +109,8 @@ func Runs() ([]Run, error) {
 	return runs, nil
 }
 
-// Down ends a run, wherever its command may be, and removes its traces. It reports whether the lab was still alive. Nothing is killed that does
-// not carry the run's token: process ids are reused, tokens are not.
+// Down ends a run, wherever its command may be, and removes its traces. It reports whether the lab was still alive.
+// Nothing is killed that does not carry the run's token: process ids are reused, tokens are not.
 func (r *Run) Down() (alive bool, err error) {
 	alive, err = r.kill()
 	if err != nil {
@@ -159,7 +160,8 @@ func hasToken(pid int, token string) bool {
 	return false
 }
 
-// Guest returns the process id of PID 1 of a host of this run, as seen from outside. The host's first arguments are command and name.
+// Guest returns the process id of PID 1 of a host of this run, as seen from outside. The host's first arguments are
+// command and name.
 func (r *Run) Guest(command, name string) (int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {

@@ -1,6 +1,7 @@
-// Package sandbox runs the lab where it can do no harm and leave nothing behind: as PID 1 of namespaces of its own (PID, network,
-// mount, IPC and, for an unprivileged user, user). Whatever the lab starts or configures lives in these namespaces or in ones below, so that the
-// death of that one process, however it comes, makes the kernel remove everything.
+// Package sandbox runs the lab where it can do no harm and leave nothing behind: as PID 1 of namespaces of its own (PID,
+// network, mount, IPC and, for an unprivileged user, user). Whatever the lab starts or configures lives in these
+// namespaces or in ones below, so that the death of that one process, however it comes, makes the kernel remove
+// everything.
 package sandbox
 
 import (
@@ -41,8 +42,9 @@ func Inside() bool { return os.Getenv(tokenVariable) != "" && os.Getpid() == 1 }
 // Scratch returns the directory for what the lab writes while it runs. It is removed afterwards unless the command fails.
 func Scratch() string { return os.Getenv(scratchVariable) }
 
-// Enter runs this program again, with the same arguments, inside; it returns the exit status of that. Ctrl-C and SIGTERM are passed
-// on once; a second one, or a lab that does not stop in time, ends it at once, and leaves nothing behind either.
+// Enter runs this program again, with the same arguments, inside; it returns the exit status of that. Ctrl-C and SIGTERM
+// are passed on once; a second one, or a lab that does not stop in time, ends it at once, and leaves nothing behind
+// either.
 func Enter(ctx context.Context, messages io.Writer) (int, error) {
 	// The kernel kills the lab when the thread that started it ends: keep it for as long as this process lives.
 	runtime.LockOSThread()
@@ -129,8 +131,8 @@ func wait(ctx context.Context, cmd *exec.Cmd, signals <-chan os.Signal) (status 
 	}
 }
 
-// Furnish makes the mounts of the inner process its own, gives it a /proc that matches its PID namespace, and a PATH as root's.
-// Call it first thing inside.
+// Furnish makes the mounts of the inner process its own, gives it a /proc that matches its PID namespace, and a PATH as
+// root's. Call it first thing inside.
 func Furnish() error {
 	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin"); err != nil {
 		return fmt.Errorf("extend PATH: %w", err)

@@ -1,6 +1,7 @@
 package show
 
-// pageStyle is the style sheet of the page. Colours of the nodes are told apart by people who see few colours, on light and dark.
+// pageStyle is the style sheet of the page. Colours of the nodes are told apart by people who see few colours, on light
+// and dark.
 const pageStyle = `
 :root { --bg: #fbfbf9; --card: #ffffff; --ink: #1c2126; --soft: #626b75; --line: #e2e4e1; --grid: #eceeeb;
   --a: #2f6fd0; --b: #c9701a; --c: #7b4fb5; --on: #ffffff; --good: #1d7f4e; --served: #bfe3cd; --servedink: #185c3a; --bad: #c8322b; }

@@ -10,8 +10,8 @@ import (
 	"github.com/hacluster/hacluster/internal/lab/probe"
 )
 
-// Timeline is a picture of what happened, ready to be drawn: lanes from top to bottom, and in them positions as percentages of the
-// width, so that it fits every screen.
+// Timeline is a picture of what happened, ready to be drawn: lanes from top to bottom, and in them positions as
+// percentages of the width, so that it fits every screen.
 type timeline struct {
 	Caption string
 	Height  int

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rules are loaded once. The gateway's NAT is stateless, as that of AWS: where an address leads is a matter of routes (see
-// Gateway.Move), which change within microseconds, while taking anything out of nftables waits for every CPU. A connection
-// whose address moved meets a host that does not know it, and is cut by that.
+// rules are loaded once. The gateway's NAT is stateless, as that of AWS: where an address leads is a matter of routes
+// (see Gateway.Move), which change within microseconds, while taking anything out of nftables waits for every CPU. A
+// connection whose address moved meets a host that does not know it, and is cut by that.
 //
 // In the table "cut" every drop stands for a severed path between two ports of the switch: the sender does not notice,
 // as on a real network.
@@ -31,18 +31,19 @@ table bridge cut {
 }
 `
 
-// outboundTable is the routing table of what may leave through the uplink: the packets of the holder, by a rule for its address.
+// outboundTable is the routing table of what may leave through the uplink: the packets of the holder, by a rule for its
+// address.
 const outboundTable = 100
 
-// Gateway is the internet gateway: 1:1 NAT between one public address and the private address that holds it. It is not safe for
-// concurrent use.
+// Gateway is the internet gateway: 1:1 NAT between one public address and the private address that holds it. It is not
+// safe for concurrent use.
 type Gateway struct {
 	public   *netlink.Route // to be completed with a next hop, or with nowhere
 	outbound *netlink.Rule  // of the present holder; nil: nobody holds the address
 }
 
-// NewGateway makes a gateway for the address public, which nobody holds yet: packets to it vanish. Packets between the subnet
-// and the internet, which is behind the uplink, vanish as well unless the holder of the address sent them.
+// NewGateway makes a gateway for the address public, which nobody holds yet: packets to it vanish. Packets between the
+// subnet and the internet, which is behind the uplink, vanish as well unless the holder of the address sent them.
 func NewGateway(public netip.Addr, internet netip.Prefix) (*Gateway, error) {
 	if err := nft(fmt.Sprintf(rules, public)); err != nil {
 		return nil, err
@@ -105,8 +106,8 @@ func (g *Gateway) Close() error {
 
 func everywhere() netip.Prefix { return netip.PrefixFrom(netip.IPv4Unspecified(), 0) }
 
-// Partition severs the paths between port and each of the others, both ways, for IPv4. Everything else still passes, ARP too: a
-// VPC answers ARP by itself, whatever is cut.
+// Partition severs the paths between port and each of the others, both ways, for IPv4. Everything else still passes, ARP
+// too: a VPC answers ARP by itself, whatever is cut.
 func (s *Switch) Partition(port string, others []string) error {
 	var script bytes.Buffer
 	for _, other := range others {

@@ -69,8 +69,8 @@ func (s *Switch) Attach(pid int, plug Plug) error {
 	return attach(pid, plug, s.bridge.Index)
 }
 
-// AttachUplink plugs the host whose PID 1 is pid into the gateway's internet side, whose own address is plug.Gateway. There is no
-// route to the host yet; see NewGateway.
+// AttachUplink plugs the host whose PID 1 is pid into the gateway's internet side, whose own address is plug.Gateway.
+// There is no route to the host yet; see NewGateway.
 func AttachUplink(pid int, plug Plug) error {
 	plug.Port = Uplink
 	if err := attach(pid, plug, 0); err != nil {
