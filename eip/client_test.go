@@ -83,7 +83,7 @@ func TestOutcomes(t *testing.T) {
 		{"denied", ec2fake.Fault{Kind: ec2fake.Deny}, Denied,
 			[]string{"associate address eipalloc-1: access denied: allow ec2:AssociateAddress in the policy of the instance role"}},
 		{"throttled", ec2fake.Fault{Kind: ec2fake.Throttle}, Throttled, []string{"RequestLimitExceeded"}},
-		{"overloaded", ec2fake.Fault{Kind: ec2fake.ErrorBefore, Code: "Unavailable", Status: 503}, Retry, []string{"Unavailable"}},
+		{"overloaded", ec2fake.Fault{Kind: ec2fake.ErrorBefore, Code: "Unavailable", Status: 503}, Unknown, []string{"Unavailable"}},
 		{"wrong state", ec2fake.Fault{Kind: ec2fake.ErrorBefore, Code: "IncorrectInstanceState", Status: 400}, Retry, nil},
 		{"clock off", ec2fake.Fault{Kind: ec2fake.ErrorBefore, Code: "RequestExpired", Status: 400}, Retry, []string{"check the clock"}},
 		{"credentials", ec2fake.Fault{Kind: ec2fake.ErrorBefore, Code: "AuthFailure", Status: 401}, Denied, []string{"credentials are not valid"}},

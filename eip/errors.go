@@ -103,7 +103,7 @@ func classOfCode(code string) Class {
 	switch code {
 	case codeDryRun:
 		return Done
-	case "IncorrectInstanceState", "IncorrectState", "InvalidInstanceID", "Unavailable", "DependencyViolation",
+	case "IncorrectInstanceState", "IncorrectState", "InvalidInstanceID", "DependencyViolation",
 		"ConcurrentTagAccess", codeRequestExpired, "RequestTimeTooSkewed":
 		return Retry
 	case "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",

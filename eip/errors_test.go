@@ -20,7 +20,7 @@ func TestClassify(t *testing.T) {
 		{fmt.Errorf("x: %w", ErrNotPermitted), NotPermitted, true},
 		{fmt.Errorf("x: %w", ErrNotSent), NotSent, true},
 		{code("IncorrectInstanceState"), Retry, true},
-		{code("Unavailable"), Retry, true},
+		{code("Unavailable"), Unknown, false},
 		{code("RequestLimitExceeded"), Throttled, true},
 		{code("Throttling"), Throttled, true},
 		{code("ThrottlingException"), Throttled, true},

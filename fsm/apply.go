@@ -157,6 +157,9 @@ func (a *Address) grantTakeover(g *GrantedClaim, c Claim) Denial {
 		g.Displaces = a.Association
 	}
 	a.mark(g.Displaces, Contested)
+	if a.GuardDone == g.Displaces {
+		a.GuardDone = "" // named again: another DisassociateAddress may be in flight
+	}
 	return ""
 }
 
@@ -192,9 +195,9 @@ func (s *State) confirm(c Confirm) Result {
 }
 
 func (s *State) release(c Release) Result {
-	a, d := s.currentClaim(c.AllocationID, c.Ends, c.Node)
-	if d != "" {
-		return denied(d)
+	a := s.Addresses[c.AllocationID].clone()
+	if !a.releasableBy(c) {
+		return denied(DeniedStaleClaim)
 	}
 	a.Claim.Released = true
 	a.Foreign = c.Foreign
@@ -205,6 +208,11 @@ func (s *State) release(c Release) Result {
 	s.record(Transition{UnixMilli: c.UnixMilli, Address: c.AllocationID, Event: "released", Node: c.Node,
 		Association: a.Association, Reason: c.Reason})
 	return Result{}
+}
+
+// releasableBy: the newest claim, once; or again, to end the respect of a foreign move.
+func (a *Address) releasableBy(c Release) bool {
+	return a.Claim != nil && a.Claim.Index == c.Ends && a.Claim.Node == c.Node && (!a.Claim.Released || a.Foreign != "")
 }
 
 func (s *State) guardDone(c GuardDone) Result {

@@ -296,6 +296,23 @@ func TestGrantClean(t *testing.T) {
 	}
 }
 
+// TestGuardStartsAgain: an id whose guard was completed may be named again, by a takeover whose call may then be in flight.
+func TestGuardStartsAgain(t *testing.T) {
+	c := newCluster(t)
+	c.holds("a", Balanced, "x1")
+	c.claim("b", Balanced, Takeover) // names x1
+	through := c.claimRead("a", Balanced, Adopt, "x1").Grant.Index
+	c.apply(GuardDone{Origin: c.origin(), Node: "a", AllocationID: eip, Association: "x1", Through: through})
+	if c.state.Addresses[eip].Guarded() {
+		t.Fatal("guarded after the guard")
+	}
+	c.claim("b", Balanced, Takeover) // names x1 again
+	c.claimRead("a", Balanced, Adopt, "x1")
+	if !c.state.Addresses[eip].Guarded() {
+		t.Error("x1 may be disassociated at any moment, and nobody guards")
+	}
+}
+
 func TestForeignMoveIsRespectedUntilTheNextClaim(t *testing.T) {
 	c := newCluster(t)
 	c.holds("a", Balanced, "x1")

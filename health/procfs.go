@@ -156,9 +156,9 @@ func parseStat(stat []byte) (p process, err error) {
 	if open < 1 || shut < open {
 		return process{}, errors.New("no process name in stat")
 	}
-	// Numbers as in proc(5), which counts from 1 and has the state as number 3.
+	// proc(5) counts from 1 and has the state as number 3: these are its numbers less 3.
 	fields := strings.Fields(string(stat[shut+1:]))
-	const state, ppid, pgrp, flags, starttime = 3 - 3, 4 - 3, 5 - 3, 9 - 3, 22 - 3
+	const state, ppid, pgrp, flags, starttime = 0, 1, 2, 6, 19
 	if len(fields) <= starttime {
 		return process{}, errors.New("stat is too short")
 	}

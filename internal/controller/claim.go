@@ -29,10 +29,10 @@ const (
 // claimant carries out the claim protocol for one leadership (docs/DESIGN.md, "The claim"). A later leadership starts a new
 // one; what the old one has in flight is remembered until it is answered, because it decides whether a release may be given.
 type claimant struct {
-	term  uint64
 	step  claimStep
 	op    Op
 	grant fsm.Grant
+	asked fsm.GrantedClaim // the deposed holder's, whose release is asked for
 
 	inFlight bool // a mutating call is out
 	unknown  bool // a call under the current claim ended without a known outcome
@@ -44,11 +44,12 @@ type claimant struct {
 	then      claimStep     // what to do after waiting
 	reignFrom time.Duration // first advert not before
 	heldSince time.Duration
-	offRoute  bool // EC2 was reached while the address was not ours: a refresh cannot cut the way
 }
 
-func (k *claimant) begin(term uint64, now time.Duration) {
-	*k = claimant{term: term, since: now, offRoute: k.offRoute}
+// begin starts a new leadership's claim. A call of an earlier one that is still out is waited for.
+func (k *claimant) begin(now time.Duration) {
+	k.over()
+	*k = claimant{since: now, op: k.op, inFlight: k.inFlight}
 }
 
 // over ends the leadership's claim. inFlight and unknown are kept: they answer a later ReleaseAsked.
@@ -59,11 +60,14 @@ func (k *claimant) over() {
 	}
 }
 
+// claims reports whether this node goes on with its claim: as leader, and not on its way out.
+func (c *Core) claims() bool { return c.leader() && c.departure.step == staying }
+
 // considerClaim goes on with the claim where nothing is outstanding.
 func (c *Core) considerClaim() {
 	k := &c.claim
 	switch {
-	case !c.leader() || c.departure.step != staying:
+	case !c.claims() || k.step == idle && k.inFlight:
 	case k.step == waiting && c.now >= k.wakeAt:
 		k.wakeAt = 0
 		c.resumeClaim(k.then)
@@ -94,6 +98,9 @@ func (c *Core) startClaim() {
 	case a.Claim == nil:
 		c.claim.story = "first claim"
 		c.readThenClaim()
+	case a.Foreign != "":
+		c.claim.story = "the respected association is gone"
+		c.readThenClaim()
 	case a.Claim.Node == c.self():
 		c.claim.story = "this node claimed last"
 		c.readThenClaim()
@@ -102,7 +109,7 @@ func (c *Core) startClaim() {
 		c.proposeClaim(fsm.Handover, nil)
 	default:
 		c.claim.story = string(a.Claim.Node) + " was deposed"
-		c.claim.step = asking
+		c.claim.step, c.claim.asked = asking, *a.Claim
 		c.claim.op = c.nextOp()
 		c.emit(AskRelease{Op: c.claim.op, Term: c.lead.Term, Holder: a.Claim.Node, Ends: a.Claim.Index})
 	}
@@ -114,15 +121,17 @@ func (c *Core) takeReleaseAnswered(e ReleaseAnswered) {
 		return
 	}
 	k.op = 0
-	a := c.address()
+	if !c.claims() {
+		return
+	}
 	if e.Err != nil {
-		k.story = fmt.Sprintf("no release from %s: %v", a.Claim.Node, e.Err)
+		k.story = fmt.Sprintf("no release from %s: %v", k.asked.Node, e.Err)
 		c.proposeClaim(fsm.Handover, nil) // the state machine makes it a takeover
 		return
 	}
 	k.step = releasing
 	k.op = c.propose(fsm.Release{Origin: c.origin("asked by the new leader " + string(c.self())), AllocationID: c.cfg.Address,
-		Node: a.Claim.Node, Ends: a.Claim.Index, Settled: e.Settled})
+		Node: k.asked.Node, Ends: k.asked.Index, Settled: e.Settled})
 }
 
 func (c *Core) readThenClaim() {
@@ -155,7 +164,16 @@ func (c *Core) proposeClaim(mode fsm.Mode, read *eip.Address) {
 // claimProposed takes the answers to the three kinds of entry that a claim proposes.
 func (c *Core) claimProposed(e Proposed) {
 	k := &c.claim
-	if e.Err != nil {
+	switch {
+	case !c.claims():
+		if g := e.Result.Grant; g.Index != 0 {
+			k.grant, k.unknown = g, false // nothing was called under it, so it can be released
+		}
+		return
+	case e.Err != nil && k.step == respecting:
+		k.step = holding // the next reads say again what is to be respected
+		return
+	case e.Err != nil:
 		c.retryClaim(idle, fmt.Errorf("%s: %w", k.step, e.Err))
 		return
 	}
@@ -216,7 +234,7 @@ func (c *Core) granted(g fsm.Grant) {
 		k.step = idle
 	default:
 		k.step, k.op, k.inFlight = disassociating, c.nextOp(), true
-		c.emit(Disassociate{Op: k.op, Term: k.term, Claim: g.Index, Association: eip.AssociationID(g.Displaces)})
+		c.emit(Disassociate{Op: k.op, Term: c.lead.Term, Claim: g.Index, Association: eip.AssociationID(g.Displaces)})
 	}
 }
 
@@ -225,13 +243,13 @@ func (c *Core) granted(g fsm.Grant) {
 func (c *Core) refreshWouldCutOff(g fsm.Grant) bool {
 	last := c.watch.last
 	mine := last != nil && last.At(c.cfg.Target) && last.AssociationID == eip.AssociationID(g.Displaces)
-	return mine && !c.claim.offRoute && c.bestTarget("") != ""
+	return mine && !c.watch.offRoute && c.bestTarget("") != ""
 }
 
 func (c *Core) associate() {
 	k := &c.claim
 	k.step, k.op, k.inFlight = associating, c.nextOp(), true
-	c.emit(Associate{Op: k.op, Term: k.term, Claim: k.grant.Index, AllowReassociation: k.grant.Mode == fsm.Handover})
+	c.emit(Associate{Op: k.op, Term: c.lead.Term, Claim: k.grant.Index, AllowReassociation: k.grant.Mode == fsm.Handover})
 }
 
 // takeCalled takes EC2's answer to the claim's call, also after the leadership is over.
@@ -245,7 +263,7 @@ func (c *Core) takeCalled(e Called) {
 	if !done && !e.Class.CertainlyNotDone() {
 		k.unknown = true
 	}
-	if !c.leader() || c.departure.step != staying {
+	if !c.claims() || k.step == idle {
 		return
 	}
 	switch {
@@ -312,11 +330,17 @@ func (c *Core) backoff(failures int) time.Duration {
 	return backoffFloor + c.cfg.Jitter(ceiling)
 }
 
+// standing reports whether the granted claim is still the newest.
+func (c *Core) standing(g fsm.Grant) bool {
+	a := c.address()
+	return a.Claim != nil && a.Claim.Index == g.Index && !a.Claim.Released
+}
+
 func (c *Core) resumeClaim(then claimStep) {
 	c.claim.step = idle
 	switch {
 	case !c.mayClaim():
-	case then == associating:
+	case then == associating && c.standing(c.claim.grant):
 		c.associate()
 	case then == reading:
 		c.readThenClaim()

@@ -191,7 +191,7 @@ func (c *Core) takeLeadership(l Leadership) {
 	c.departure.ended()
 	c.placement = placement{}
 	if c.leader() {
-		c.claim.begin(l.Term, c.now)
+		c.claim.begin(c.now)
 	}
 }
 

@@ -101,6 +101,8 @@ func (c *Core) reasonToLeave() string {
 		return "drained"
 	case d.wanted:
 		return d.wantedWhy
+	case !c.watch.reached && c.address().Guarded():
+		return "EC2 is out of reach, and a call of the past may have to be repaired"
 	case c.unconfirmedTooLong():
 		return fmt.Sprintf("claim not confirmed for %v", c.cfg.Timing.ConfirmTimeout)
 	default:
@@ -110,7 +112,7 @@ func (c *Core) reasonToLeave() string {
 
 func (c *Core) unconfirmedTooLong() bool {
 	k := &c.claim
-	return c.checked && k.step != holding && !c.foreignRespected() && c.now-k.since >= c.cfg.Timing.ConfirmTimeout
+	return c.checked && k.step != holding && k.step != idle && c.now-k.since >= c.cfg.Timing.ConfirmTimeout
 }
 
 // mayStay reports whether this leader may hold the address, whatever else speaks for leaving.
@@ -141,6 +143,10 @@ func (c *Core) depart(target fsm.NodeName, why string) {
 // ownRelease ends this node's claim, if there is one to end and nothing of it may still land.
 func (c *Core) ownRelease(why string) (fsm.Release, bool) {
 	k, a := &c.claim, c.address()
+	if a.Claim != nil && a.Foreign != "" && c.departure.wanted {
+		// The operator's transfer ends the respect of a foreign move; the claim was released with it.
+		return fsm.Release{Origin: c.origin(why), AllocationID: c.cfg.Address, Node: a.Claim.Node, Ends: a.Claim.Index}, true
+	}
 	if a.Claim == nil || a.Claim.Node != c.self() || a.Claim.Released || k.inFlight || k.unknown {
 		return fsm.Release{}, false
 	}
@@ -188,7 +194,7 @@ func (c *Core) transferFailed(why error) {
 	if d.wantedTo != "" {
 		d.wanted, d.wantedTo = false, ""
 	}
-	c.claim.step, c.claim.op, c.claim.wakeAt = idle, 0, 0
+	c.claim.over()
 }
 
 func (c *Core) stop(err error) {

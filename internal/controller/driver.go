@@ -167,8 +167,7 @@ func (d *Driver) loop(stop, work context.Context) error {
 			e = HealthChecked{Healthy: h.Healthy, Reason: h.Reason}
 		case e = <-d.results:
 			if _, ok := e.(Proposed); ok {
-				// An answer never comes before the state that it speaks of.
-				if done, err := d.step(work, Committed{State: d.ports.Replica.State()}); done {
+				if done, err := d.catchUp(work); done {
 					return err
 				}
 			}
@@ -190,6 +189,18 @@ func (d *Driver) loop(stop, work context.Context) error {
 		}
 		d.arm(timer)
 	}
+}
+
+// catchUp goes before the answer to a proposal: it never comes before the state that it speaks of, nor before the news of the
+// peers whose acknowledgement committed it.
+func (d *Driver) catchUp(work context.Context) (done bool, err error) {
+	if done, err := d.step(work, Committed{State: d.ports.Replica.State()}); done {
+		return done, err
+	}
+	if e := d.contacts(); e != nil {
+		return d.step(work, e)
+	}
+	return false, nil
 }
 
 // step lets the core decide and performs its actions in order.

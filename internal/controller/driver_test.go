@@ -34,6 +34,7 @@ type world struct {
 	updates     chan health.Status
 	wire        []string
 	calls       []string
+	address     eip.Address // what a read shows
 	call        func(ctx context.Context, permit eip.Permit) (eip.AssociationID, error)
 	transferTo  string
 	hangs       bool // Apply and Transfer end with their context only
@@ -99,7 +100,7 @@ func (w *world) Call(context.Context, string, string, any, any) error {
 	return errors.New("connection refused")
 }
 
-func (w *world) Observe(context.Context) (eip.Address, error) { return eip.Address{}, nil }
+func (w *world) Observe(context.Context) (eip.Address, error) { return w.address, nil }
 
 func (w *world) Associate(ctx context.Context, _ bool, permit eip.Permit) (eip.AssociationID, error) {
 	w.mu.Lock()
@@ -109,7 +110,12 @@ func (w *world) Associate(ctx context.Context, _ bool, permit eip.Permit) (eip.A
 	return call(ctx, permit)
 }
 
-func (w *world) Disassociate(context.Context, eip.AssociationID, eip.Permit) error { return nil }
+func (w *world) Disassociate(_ context.Context, id eip.AssociationID, _ eip.Permit) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls = append(w.calls, "disassociate "+string(id))
+	return nil
+}
 
 func (w *world) Status() health.Status {
 	w.mu.Lock()
@@ -128,8 +134,8 @@ func (w *world) note(what string) {
 	w.wire = append(w.wire, what)
 }
 
-// lead makes this node the leader of a term, with members that are fit.
-func (w *world) lead(t *testing.T, term uint64) {
+// members commits three members that are fit.
+func (w *world) members(t *testing.T, term uint64) {
 	t.Helper()
 	for _, n := range []fsm.NodeName{"node-a", "node-b", "node-c"} {
 		attributes := fsm.Attributes{Name: n, Priority: 100}
@@ -138,13 +144,33 @@ func (w *world) lead(t *testing.T, term uint64) {
 		}
 		for _, c := range []fsm.Command{fsm.UpsertNode{Origin: fsm.Origin{Term: term}, Node: attributes},
 			fsm.SetHealth{Origin: fsm.Origin{Term: term}, Node: n, Healthy: true, EC2: true}} {
-			entry, err := fsm.Encode(c)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w.replica.Apply(term, w.replica.State().Index+1, entry)
+			w.commit(t, term, c)
 		}
 	}
+}
+
+// commit applies an entry that this node did not propose and returns its index.
+func (w *world) commit(t *testing.T, term uint64, c fsm.Command) uint64 {
+	t.Helper()
+	entry, err := fsm.Encode(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := w.replica.State().Index + 1
+	w.replica.Apply(term, index, entry)
+	return index
+}
+
+func (w *world) claim(t *testing.T, c fsm.Claim) uint64 {
+	t.Helper()
+	c.AllocationID, c.Fencing = testEIP, fsm.Strict
+	return w.commit(t, c.Term, c)
+}
+
+// lead makes this node the leader of a term, among members that are fit.
+func (w *world) lead(t *testing.T, term uint64) {
+	t.Helper()
+	w.members(t, term)
 	w.mu.Lock()
 	w.leading, w.evidence, w.healthy = term, w.now(), true
 	w.mu.Unlock()
@@ -159,31 +185,33 @@ func (w *world) follow(term uint64) {
 	w.leaderships <- election.Leadership{Term: term, Leader: "node-b"}
 }
 
-func (w *world) driver() *Driver {
-	return NewDriver(testConfig(), Ports{Raft: w, Quorum: w, Peers: w, EC2: w, Health: w, Wire: w, Replica: w.replica}, w.now, zap.NewNop())
+func (w *world) driver() *Driver { return w.driverOf(testConfig()) }
+
+func (w *world) driverOf(cfg Config) *Driver {
+	return NewDriver(cfg, Ports{Raft: w, Quorum: w, Peers: w, EC2: w, Health: w, Wire: w, Replica: w.replica}, w.now, zap.NewNop())
 }
 
 // TestFinalCheck: I1 and I4: what the check before each mutating call wants, one thing taken away at a time.
 func TestFinalCheck(t *testing.T) {
 	tests := []struct {
 		name string
-		take func(w *world)
+		take func(t *testing.T, w *world)
 		want error
 	}{
-		{"all is well", func(*world) {}, nil},
-		{"leader of another term", func(w *world) { w.leading = 4 }, errNotLeading},
-		{"a newer claim", func(w *world) { w.claimOver() }, errNotGranted},
-		{"HAProxy is unhealthy", func(w *world) { w.healthy = false }, errUnhealthy},
-		{"no evidence in this term", func(w *world) { w.evidence = -1 }, errNoEvidence},
-		{"the newest round began too long ago", func(w *world) { w.evidence = w.now() - DefaultTiming().EvidenceMaxAge }, errNoEvidence},
+		{"all is well", func(*testing.T, *world) {}, nil},
+		{"leader of another term", func(_ *testing.T, w *world) { w.leading = 4 }, errNotLeading},
+		{"a newer claim", func(t *testing.T, w *world) { w.claimOver(t) }, errNotGranted},
+		{"HAProxy is unhealthy", func(_ *testing.T, w *world) { w.healthy = false }, errUnhealthy},
+		{"no evidence in this term", func(_ *testing.T, w *world) { w.evidence = -1 }, errNoEvidence},
+		{"the newest round began too long ago", func(_ *testing.T, w *world) { w.evidence = w.now() - DefaultTiming().EvidenceMaxAge }, errNoEvidence},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld()
 			w.lead(t, 3)
-			claim := w.claimOver()
+			claim := w.claimOver(t)
 			d := w.driver()
-			tt.take(w)
+			tt.take(t, w)
 			if err := d.permit(3, claim)(); !errors.Is(err, tt.want) {
 				t.Errorf("permit says %v, want %v", err, tt.want)
 			}
@@ -192,14 +220,9 @@ func TestFinalCheck(t *testing.T) {
 }
 
 // claimOver commits a claim of node-a and returns its index.
-func (w *world) claimOver() uint64 {
-	entry, err := fsm.Encode(fsm.Claim{Origin: fsm.Origin{Term: 3}, Node: "node-a", AllocationID: testEIP, Fencing: fsm.Balanced, Mode: fsm.Takeover, Observed: true})
-	if err != nil {
-		panic(err)
-	}
-	index := w.replica.State().Index + 1
-	w.replica.Apply(3, index, entry)
-	return index
+func (w *world) claimOver(t *testing.T) uint64 {
+	t.Helper()
+	return w.claim(t, fsm.Claim{Origin: fsm.Origin{Term: 3}, Node: "node-a", Mode: fsm.Takeover, Observed: true})
 }
 
 // TestWirePermit: I3: an advert wants evidence that began after a peer was heard, and only while reigning.
@@ -300,10 +323,42 @@ func TestShutdownIsBounded(t *testing.T) {
 	})
 }
 
+// TestRefreshDoesNotCutOff: under strict fencing a contested association is refreshed, but not by the node whose only way to
+// EC2 it may be: with other candidates in reach it hands over, though it became leader only this moment.
+func TestRefreshDoesNotCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.address = eip.Address{AssociationID: "x1", ENI: mine.ENI, PrivateIP: mine.PrivateIP}
+		w.members(t, 1)
+		w.claim(t, fsm.Claim{Origin: fsm.Origin{Term: 1}, Node: "node-a", Mode: fsm.Adopt, Observed: true, Association: "x1"})
+		w.claim(t, fsm.Claim{Origin: fsm.Origin{Term: 1}, Node: "node-b", Mode: fsm.Takeover})
+		cfg := testConfig()
+		cfg.Fencing = fsm.Strict
+		_, stop := run(w.driverOf(cfg))
+		time.Sleep(time.Second) // bubble time: the first read is done
+		w.lead(t, 2)
+		time.Sleep(contactEvery / 2)
+		synctest.Wait()
+		w.mu.Lock()
+		calls, to := w.calls, w.transferTo
+		w.mu.Unlock()
+		if len(calls) > 0 || to != "node-b" {
+			t.Errorf("called %v, transferred to %q: want no call and node-b", calls, to)
+		}
+		w.follow(3)
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // start runs a driver in the bubble. stop ends it as SIGTERM does.
 func start(t *testing.T, w *world) (*Driver, func() error) {
 	t.Helper()
-	d := w.driver()
+	return run(w.driver())
+}
+
+func run(d *Driver) (*Driver, func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	result := make(chan error, 1)
 	go func() { result <- d.Run(ctx) }()
@@ -347,7 +402,7 @@ func TestRequestsBetweenNodes(t *testing.T) {
 func TestReplicaSurvivesASnapshot(t *testing.T) {
 	w := newWorld()
 	w.lead(t, 3)
-	w.claimOver()
+	w.claimOver(t)
 	b, err := w.replica.Snapshot()
 	if err != nil {
 		t.Fatal(err)

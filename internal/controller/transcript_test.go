@@ -245,6 +245,8 @@ func (p *play) entry(words []string) {
 		p.apply(fsm.Confirm{Origin: o, Node: name, AllocationID: testEIP, Claim: claim.Index, Association: fsm.AssociationID(words[3]), Settled: true})
 	case words[2] == "releases":
 		p.apply(fsm.Release{Origin: o, Node: name, AllocationID: testEIP, Ends: claim.Index, Settled: true})
+	case words[2] == "respects":
+		p.apply(fsm.Release{Origin: o, Node: name, AllocationID: testEIP, Ends: claim.Index, Settled: true, Foreign: fsm.AssociationID(words[3])})
 	case words[2] == "drains":
 		p.apply(fsm.SetDrain{Origin: o, Node: name, Drained: true})
 	default:

@@ -33,6 +33,7 @@ type watch struct {
 	failingSince time.Duration // 0 = not failing
 	failures     int
 
+	offRoute   bool          // EC2 was reached while the address was not ours: a refresh cannot cut the way
 	guardSince time.Duration // 0 = no guard
 	suspicion  *eip.Address  // a read that disagrees, not yet repeated
 }
@@ -80,11 +81,11 @@ func (c *Core) takeObserved(e Observed) {
 	}
 	w.last = &e.Address
 	if !e.Address.At(c.cfg.Target) {
-		c.claim.offRoute = true
+		w.offRoute = true
 	}
 	w.nextAt = c.now + c.cfg.Timing.ObserveInterval
 	switch {
-	case !c.leader():
+	case !c.claims():
 	case c.claim.step == reading:
 		c.claimObserved(e.Address)
 	case c.claim.step == holding:
@@ -104,7 +105,7 @@ func (c *Core) readFailed(err error) {
 		w.reached = false
 		c.note("EC2 is out of reach", err)
 	}
-	if c.leader() && c.claim.step == reading {
+	if c.claims() && c.claim.step == reading {
 		c.retryClaim(reading, err)
 	}
 }

@@ -83,8 +83,9 @@ func parseTransition(line []byte) (Transition, bool) {
 	if !bytes.Contains(line, []byte(transitionMessage)) || json.Unmarshal(line, &entry) != nil || entry.Message != transitionMessage {
 		return Transition{}, false
 	}
-	entry.Transition.Time = time.Time(entry.At)
-	return entry.Transition, true
+	found := entry.Transition
+	found.Time = time.Time(entry.At)
+	return found, true
 }
 
 // timestamp reads a time as zap writes it: RFC 3339, or seconds since 1970.

@@ -133,7 +133,7 @@ func (c *cloud) callsBetween(from, to time.Time) []Call {
 func (c *cloud) serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for address, handler := range map[string]http.Handler{ec2Address: c.server.EC2(), imdsAddress: c.server.IMDS()} {
-		listener, err := net.Listen("tcp", netip.AddrPortFrom(netip.MustParsePrefix(address).Addr(), 80).String())
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", netip.AddrPortFrom(netip.MustParsePrefix(address).Addr(), 80).String())
 		if err != nil {
 			return fmt.Errorf("serve EC2: %w", err)
 		}

@@ -270,7 +270,7 @@ func testSignals(t *testing.T, l *Lab) {
 	send(host.Group, syscall.SIGKILL)
 	eventually(t, func() error {
 		if running, err := a.host.Running(haproxy); err != nil || running {
-			return fmt.Errorf("killed HAProxy is running: %t, %v", running, err)
+			return fmt.Errorf("killed HAProxy is running: %t, %w", running, err)
 		}
 		return nil
 	})

@@ -88,7 +88,7 @@ func listen(fd int) error {
 
 // Run records until ctx ends.
 func (r *Recorder) Run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { r.socket.SetReadDeadline(time.Now()) })
+	stop := context.AfterFunc(ctx, func() { _ = r.socket.SetReadDeadline(time.Now()) })
 	defer stop()
 	conn, err := r.socket.SyscallConn()
 	if err != nil {

@@ -23,7 +23,7 @@ type Log struct {
 
 // Run reads results from the client's line until ctx ends.
 func (l *Log) Run(ctx context.Context, line net.Conn) error {
-	stop := context.AfterFunc(ctx, func() { line.SetReadDeadline(time.Now()) })
+	stop := context.AfterFunc(ctx, func() { _ = line.SetReadDeadline(time.Now()) })
 	defer stop()
 	dec := json.NewDecoder(line)
 	for {
