@@ -314,13 +314,17 @@ func TestARemovedNodeEndsWithASentence(t *testing.T) {
 	expectSentence(t, c.nodes[there].failure(t), "removed from the cluster", "move its data dir away")
 	delete(c.nodes, there)
 
-	// The other is not running meanwhile. Nobody tells it, so it asks.
+	// The other is not running meanwhile, and the leader that knows is not the one that removed it. Nobody tells it, so it asks.
 	id := c.nodes[away].self.serverID()
 	c.start(there) // for the quorum
 	c.nodes[there].expectPhase(t, "running")
 	c.stop(away)
 	leader, _ = c.leader()
+	there = slices.DeleteFunc(leader.cfg.peerNames(), func(name string) bool { return name == away || name == leader.cfg.Name })[0]
 	must(t, wait(t.Context(), leader.raft.Load().RemoveServer(id, 0, time.Second)))
+	c.stop()
+	c.start(leader.cfg.Name, there)
+	c.leader()
 	expectSentence(t, start(t, c.config(away)).failure(t), "removed from the cluster")
 }
 

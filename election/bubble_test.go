@@ -246,6 +246,28 @@ func TestEvidenceCountsFromTheStartOfTheRequest(t *testing.T) {
 	})
 }
 
+// Raft's own heartbeats are 50 to 100 ms apart; Refresh does not wait for them.
+func TestRefreshProvokesARoundAtOnce(t *testing.T) {
+	t.Parallel()
+	const roundTrip = time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		s := newSimulation(t, 3, func(_ *raft.Server, n *simNode) {
+			n.wire.delay = func(raft.ServerAddress) time.Duration { return roundTrip }
+		})
+		leader, term := s.leader(s.nodes...)
+		for range 20 {
+			asked := leader.cfg.Now()
+			if err := leader.Refresh(t.Context(), term, asked-1); err != nil {
+				t.Fatal(err)
+			}
+			if took := leader.cfg.Now() - asked; took > 3*roundTrip {
+				t.Errorf("Refresh took %v with a round trip of %v", took, roundTrip)
+			}
+			time.Sleep(7 * time.Millisecond)
+		}
+	})
+}
+
 func TestRefreshEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -363,6 +385,34 @@ func TestALostQuorumDoesNotEndTheRun(t *testing.T) {
 			t.Errorf("the run ended: %v", err)
 			leader.done <- nil
 		default:
+		}
+	})
+}
+
+// With a long lease the leader believes in itself when the watchdog looks; only the evidence tells that its quorum is gone.
+func TestAStuckLogWithoutEvidenceDoesNotEndTheRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const long = 10 * time.Second
+		s := newSimulation(t, 3, func(_ *raft.Server, n *simNode) {
+			n.cfg.Timing.Heartbeat, n.cfg.Timing.Election, n.cfg.Timing.Lease = long, long, long
+		})
+		time.Sleep(2 * long)
+		leader, term := s.leader(s.nodes...)
+		time.Sleep(2 * time.Second)
+		s.cut(leader)
+		if _, _, err := leader.Apply(t.Context(), term, []byte("cut off")); !errors.Is(err, ErrUnknownOutcome) {
+			t.Errorf("Apply = %v, want ErrUnknownOutcome", err)
+		}
+		if !leader.Leading(term) {
+			t.Error("the lease is over: the test shows nothing")
+		}
+		synctest.Wait()
+		select {
+		case err := <-leader.done:
+			t.Errorf("the run ended: %v", err)
+			leader.done <- nil
+		case <-time.After(time.Second):
 		}
 	})
 }

@@ -34,6 +34,9 @@ func TestAnotherNodeLeadsWhenTheLeaderStops(t *testing.T) {
 	old, oldTerm := c.leader()
 	c.apply("before")
 	c.stop(old.cfg.Name)
+	if last := <-old.Leaderships(); last.Self {
+		t.Errorf("the last leadership of a stopped leader is %+v", last)
+	}
 	leader, term := c.leader()
 	if leader.cfg.Name == old.cfg.Name || term <= oldTerm {
 		t.Fatalf("%s leads in term %d after %s in term %d", leader.cfg.Name, term, old.cfg.Name, oldTerm)

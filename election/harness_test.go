@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"net"
 	"os"
 	"slices"
@@ -65,6 +67,8 @@ type process struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error
+	// expected says that the test has seen the run end with an error.
+	expected bool
 }
 
 // start opens and runs a node. The test ends it, if nobody has.
@@ -81,7 +85,11 @@ func start(t *testing.T, cfg Config) *process {
 		defer close(p.done)
 		p.err = p.Run(ctx)
 	}()
-	t.Cleanup(func() { _ = p.stop() })
+	t.Cleanup(func() {
+		if err := p.stop(); err != nil && !p.expected {
+			t.Errorf("run of %s ended with: %v", cfg.Name, err)
+		}
+	})
 	return p
 }
 
@@ -92,11 +100,22 @@ func (p *process) stop() error {
 	return p.err
 }
 
+// mustRun fails the test at once if the run has ended, rather than let it wait for a dead node.
+func (p *process) mustRun(t *testing.T) {
+	t.Helper()
+	select {
+	case <-p.done:
+		t.Fatalf("the run of %s has ended: %v", p.cfg.Name, p.err)
+	default:
+	}
+}
+
 // failure waits until the run ends by itself and returns why.
 func (p *process) failure(t *testing.T) error {
 	t.Helper()
 	select {
 	case <-p.done:
+		p.expected = true
 		return p.err
 	case <-time.After(15 * time.Second):
 		t.Fatalf("the run of %s has not ended: %+v", p.cfg.Name, p.Status())
@@ -127,7 +146,7 @@ func newCluster(t *testing.T, size int, adjust ...func(*Config)) *cluster {
 			Peers:   peers,
 			Timing:  Timing{Heartbeat: 200 * time.Millisecond, Election: 200 * time.Millisecond, Lease: 100 * time.Millisecond, Commit: 20 * time.Millisecond},
 		}
-		if testing.Verbose() && os.Getenv("ELECTION_LOG") != "" {
+		if os.Getenv("ELECTION_LOG") != "" {
 			cfg.Logger = zaptest.NewLogger(t).Named(p.Name)
 		}
 		for _, f := range adjust {
@@ -138,17 +157,20 @@ func newCluster(t *testing.T, size int, adjust ...func(*Config)) *cluster {
 	return c
 }
 
-// freeAddresses holds all ports until the last one is known, so that they differ.
+// freeAddresses picks addresses in 127.0.0.0/8 at random, all of which is loopback on Linux. The port is below those that the
+// kernel gives to outgoing connections, so nothing takes it while a node is stopped.
 func freeAddresses(t *testing.T, count int) []string {
 	t.Helper()
 	var addresses []string
 	for range count {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		n := rand.Uint32()
+		address := fmt.Sprintf("127.%d.%d.%d:7946", byte(n), byte(n>>8), 1+byte(n>>16)%254)
+		l, err := net.Listen("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = l.Close() }()
-		addresses = append(addresses, l.Addr().String())
+		_ = l.Close()
+		addresses = append(addresses, address)
 	}
 	return addresses
 }
@@ -169,11 +191,11 @@ func (c *cluster) start(names ...string) {
 	}
 }
 
-// stop stops the named nodes, or all.
+// stop stops the named nodes, or all that run.
 func (c *cluster) stop(names ...string) {
 	c.t.Helper()
 	if len(names) == 0 {
-		names = c.configs[0].peerNames()
+		names = slices.Collect(maps.Keys(c.nodes))
 	}
 	for _, name := range names {
 		c.nodes[name].cancel()
@@ -195,6 +217,7 @@ func (c *cluster) leader() (*process, uint64) {
 		found = nil
 		views := make(map[string]bool)
 		for _, p := range c.nodes {
+			p.mustRun(c.t)
 			s := p.Status()
 			views[fmt.Sprintf("%s/%d", s.Leader, s.Term)] = true
 			if p.Leading(s.Term) {
@@ -239,6 +262,7 @@ func (c *cluster) expectEverywhere(want ...string) {
 func (p *process) expectPhase(t *testing.T, words ...string) {
 	t.Helper()
 	eventually(t, "phase of "+p.cfg.Name, func() error {
+		p.mustRun(t)
 		phase := p.Status().Phase
 		for _, w := range words {
 			if !strings.Contains(phase, w) {

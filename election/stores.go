@@ -41,63 +41,86 @@ func openStore(dataDir string, logger hclog.Logger) (*store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, dirError("create", dir, err)
 	}
-	path := filepath.Join(dir, storeName)
-	bolt, err := openBolt(path)
-	if err != nil {
+	s := &store{dir: dir, path: filepath.Join(dir, storeName)}
+	if err := recoverDamage(s.path, s.openBolt); err != nil {
 		return nil, err
 	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, retainSnapshots, logger)
-	if err != nil {
-		return nil, errors.Join(dirError("create snapshots in", dir, err), bolt.Close())
+	var err error
+	if s.snapshots, err = raft.NewFileSnapshotStoreWithLogger(dir, retainSnapshots, logger); err != nil {
+		return nil, errors.Join(dirError("create snapshots in", dir, err), s.bolt.Close())
 	}
-	return &store{dir: dir, path: path, bolt: bolt, snapshots: snapshots}, nil
+	if err := recoverDamage(s.path, s.readWhole); err != nil {
+		return nil, errors.Join(err, s.bolt.Close())
+	}
+	return s, nil
 }
 
-// openBolt opens the file and reads every entry once: bbolt looks at a page only when it is used, and would otherwise meet a
-// damaged one in the middle of an election, with a panic in Raft's main loop. The log is short, as it is compacted.
-func openBolt(path string) (bolt *raftboltdb.BoltStore, err error) {
-	// bbolt answers damage with a panic, and reads of a mapping beyond the end of a shortened file are memory faults.
+// recoverDamage turns into an error what bbolt makes of a damaged file: a panic, or a memory fault where the mapping goes beyond
+// the end of a shortened file. After a panic in Open the handle is lost with its locks, but then the process is about to end.
+func recoverDamage(path string, do func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			// The handle is lost with its locks; the process is about to end.
-			bolt, err = nil, damaged(path, fmt.Errorf("%v", p))
+			err = damaged(path, fmt.Errorf("%v", p))
 		}
 	}()
-	bolt, err = raftboltdb.New(raftboltdb.Options{
-		Path:        path,
+	return do()
+}
+
+func (s *store) openBolt() (err error) {
+	s.bolt, err = raftboltdb.New(raftboltdb.Options{
+		Path:        s.path,
 		BoltOptions: &bbolt.Options{Timeout: storeLockDeadline},
 	})
 	if err != nil {
-		return nil, openError(path, err)
+		return openError(s.path, err)
 	}
-	if err := readWhole(bolt); err != nil {
-		return nil, errors.Join(damaged(path, err), bolt.Close())
-	}
-	return bolt, nil
+	return nil
 }
 
-func readWhole(bolt *raftboltdb.BoltStore) error {
-	first, err := bolt.FirstIndex()
+// readWhole reads every entry once: bbolt looks at a page only when it is used, and would otherwise meet a damaged one in the
+// middle of an election, with a panic in Raft's main loop. The log is short, as it is compacted.
+func (s *store) readWhole() error {
+	list, err := s.snapshots.List()
+	if err != nil {
+		return dirError("list snapshots in", s.dir, err)
+	}
+	var covered uint64
+	if len(list) > 0 {
+		covered = list[0].Index
+	}
+	if err := s.readLog(covered); err != nil {
+		return damaged(s.path, err)
+	}
+	for _, key := range []string{identityKey, currentTermKey} {
+		if _, _, err := s.get(key); err != nil {
+			return damaged(s.path, err)
+		}
+	}
+	return nil
+}
+
+// readLog reads the log up to its end. A follower that was sent a snapshot keeps its older entries, so there may be a hole
+// behind what the newest snapshot covers; Raft reads nothing there.
+func (s *store) readLog(covered uint64) error {
+	first, err := s.bolt.FirstIndex()
 	if err != nil {
 		return fmt.Errorf("find first log entry: %w", err)
 	}
-	last, err := bolt.LastIndex()
+	last, err := s.bolt.LastIndex()
 	if err != nil {
 		return fmt.Errorf("find last log entry: %w", err)
 	}
-	for index := first; index <= last && last > 0; index++ {
+	for index := max(first, 1); index <= last; index++ {
 		var entry raft.Log
-		if err := bolt.GetLog(index, &entry); err != nil {
+		err := s.bolt.GetLog(index, &entry)
+		switch {
+		case errors.Is(err, raft.ErrLogNotFound) && index <= covered:
+			index = covered
+		case err != nil:
 			return fmt.Errorf("read log entry %d of %d to %d: %w", index, first, last, err)
-		}
-		if entry.Index != index {
+		case entry.Index != index:
 			return fmt.Errorf("log entry %d calls itself %d", index, entry.Index)
-		}
-	}
-	for _, key := range []string{identityKey, currentTermKey} {
-		if _, err := bolt.Get([]byte(key)); err != nil && !errors.Is(err, raftboltdb.ErrKeyNotFound) {
-			return fmt.Errorf("read %s: %w", key, err)
 		}
 	}
 	return nil
