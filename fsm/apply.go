@@ -15,6 +15,8 @@ const (
 	DeniedUnknownNode Denial = "unknown node"
 	// DeniedNotCandidate: the node is unhealthy, drained or a witness.
 	DeniedNotCandidate Denial = "not a candidate"
+	// DeniedNotReleased: the claim before stands; ask its node for a release first.
+	DeniedNotReleased Denial = "the claim before is not released"
 	// DeniedUnobserved: the state knows no association to displace; read EC2 first.
 	DeniedUnobserved Denial = "association not observed"
 	// DeniedSuperseded: the association to adopt was replaced by a later one; read EC2 again.
@@ -107,6 +109,9 @@ func (s *State) claim(c Claim) Result {
 }
 
 func (a *Address) grant(g *GrantedClaim, c Claim) Denial {
+	if c.Released && a.Claim != nil && !a.Claim.Released {
+		return DeniedNotReleased
+	}
 	switch c.Mode {
 	case Adopt:
 		return a.grantAdopt(g, c)

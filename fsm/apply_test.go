@@ -44,6 +44,10 @@ func (c *cluster) claim(n NodeName, f Fencing, m Mode) Result {
 	return c.apply(Claim{Origin: c.origin(), Node: n, AllocationID: eip, Fencing: f, Mode: m})
 }
 
+func (c *cluster) claimReleased(n NodeName) Result {
+	return c.apply(Claim{Origin: c.origin(), Node: n, AllocationID: eip, Fencing: Balanced, Mode: Handover, Released: true})
+}
+
 func (c *cluster) claimRead(n NodeName, f Fencing, m Mode, id AssociationID) Result {
 	return c.apply(Claim{Origin: c.origin(), Node: n, AllocationID: eip, Fencing: f, Mode: m, Observed: true, Association: id})
 }
@@ -90,6 +94,10 @@ func TestClaimMode(t *testing.T) {
 			func(c *cluster) Result { return c.claim("b", Balanced, Handover) }, "", Takeover, "x1"},
 		{"strict fencing never allows the atomic call", func(c *cluster) { c.holds("a", Strict, "x1"); c.release("a", true) },
 			func(c *cluster) Result { return c.claim("b", Strict, Handover) }, "", Takeover, "x1"},
+		{"who wants a released claim is not granted a takeover", func(c *cluster) { c.holds("a", Balanced, "x1") },
+			func(c *cluster) Result { return c.claimReleased("b") }, DeniedNotReleased, "", ""},
+		{"who wants a released claim gets it", func(c *cluster) { c.holds("a", Balanced, "x1"); c.release("a", true) },
+			func(c *cluster) Result { return c.claimReleased("b") }, "", Handover, ""},
 		{"a release is consumed by the next claim", func(c *cluster) {
 			c.holds("a", Balanced, "x1")
 			c.release("a", true)

@@ -68,6 +68,8 @@ type Claim struct {
 	Fencing      Fencing      `json:"fencing"`
 	// Mode asked for. Adopt wants Association; Handover falls back to Takeover when the state does not allow it.
 	Mode Mode `json:"mode"`
+	// Released wants the claim before this one to be released, and no grant otherwise: the holder is asked first then.
+	Released bool `json:"released,omitempty"`
 	// Observed says that Association was read from EC2 before this entry was proposed ("" = the address is free).
 	// Without it a takeover displaces the association that the state knows.
 	Observed    bool          `json:"observed,omitempty"`

@@ -88,7 +88,9 @@ func (c *Core) foreignRespected() bool {
 	return f != "" && (c.watch.last == nil || c.watch.last.AssociationID == eip.AssociationID(f))
 }
 
-// startClaim chooses the way by what is known of the newest claim.
+// startClaim begins with the first entry of the term. The committed state that a new leader sees may lag behind the log, so the
+// entry is a claim that is granted only if the claim before it was released: after a planned move that is the whole way, and
+// otherwise the denial comes with the newest state.
 func (c *Core) startClaim() {
 	a := c.address()
 	if c.claim.failures == 0 {
@@ -104,15 +106,23 @@ func (c *Core) startClaim() {
 	case a.Claim.Node == c.self():
 		c.claim.story = "this node claimed last"
 		c.readThenClaim()
-	case a.Claim.Released:
-		c.claim.story = string(a.Claim.Node) + " released"
-		c.proposeClaim(fsm.Handover, nil)
 	default:
-		c.claim.story = string(a.Claim.Node) + " was deposed"
-		c.claim.step, c.claim.asked = asking, *a.Claim
-		c.claim.op = c.nextOp()
-		c.emit(AskRelease{Op: c.claim.op, Term: c.lead.Term, Holder: a.Claim.Node, Ends: a.Claim.Index})
+		c.claim.story = string(a.Claim.Node) + " released"
+		c.proposeClaim(fsm.Claim{Mode: fsm.Handover, Released: true})
 	}
+}
+
+// askForRelease: the state is the newest now, and some node's claim stands in it.
+func (c *Core) askForRelease() {
+	a := c.address()
+	if a.Claim == nil || a.Claim.Node == c.self() || a.Claim.Released {
+		c.claim.step = idle // the log held more than this leader knew: begin again
+		return
+	}
+	k := &c.claim
+	k.story = string(a.Claim.Node) + " was deposed"
+	k.step, k.asked, k.op = asking, *a.Claim, c.nextOp()
+	c.emit(AskRelease{Op: k.op, Term: c.lead.Term, Holder: a.Claim.Node, Ends: a.Claim.Index})
 }
 
 func (c *Core) takeReleaseAnswered(e ReleaseAnswered) {
@@ -126,7 +136,7 @@ func (c *Core) takeReleaseAnswered(e ReleaseAnswered) {
 	}
 	if e.Err != nil {
 		k.story = fmt.Sprintf("no release from %s: %v", k.asked.Node, e.Err)
-		c.proposeClaim(fsm.Handover, nil) // the state machine makes it a takeover
+		c.proposeClaim(fsm.Claim{Mode: fsm.Handover}) // the state machine makes it a takeover
 		return
 	}
 	k.step = releasing
@@ -146,19 +156,23 @@ func (c *Core) claimObserved(a eip.Address) {
 		return
 	}
 	if a.At(c.cfg.Target) {
-		c.proposeClaim(fsm.Adopt, &a)
+		c.proposeClaim(having(fsm.Adopt, a))
 		return
 	}
-	c.proposeClaim(fsm.Takeover, &a)
+	c.proposeClaim(having(fsm.Takeover, a))
 }
 
-func (c *Core) proposeClaim(mode fsm.Mode, read *eip.Address) {
-	command := fsm.Claim{Origin: c.origin(c.claim.story), Node: c.self(), AllocationID: c.cfg.Address, Fencing: c.cfg.Fencing, Mode: mode}
-	if read != nil {
-		command.Observed, command.Association = true, fsm.AssociationID(read.AssociationID)
-	}
+// having is a claim after a read.
+func having(mode fsm.Mode, read eip.Address) fsm.Claim {
+	return fsm.Claim{Mode: mode, Observed: true, Association: fsm.AssociationID(read.AssociationID)}
+}
+
+// proposeClaim completes and proposes the claim.
+func (c *Core) proposeClaim(claim fsm.Claim) {
+	claim.Origin, claim.Node = c.origin(c.claim.story), c.self()
+	claim.AllocationID, claim.Fencing = c.cfg.Address, c.cfg.Fencing
 	c.claim.step = claiming
-	c.claim.op = c.propose(command)
+	c.claim.op = c.propose(claim)
 }
 
 // claimProposed takes the answers to the three kinds of entry that a claim proposes.
@@ -179,7 +193,7 @@ func (c *Core) claimProposed(e Proposed) {
 	}
 	switch k.step {
 	case releasing:
-		c.proposeClaim(fsm.Handover, nil)
+		c.proposeClaim(fsm.Claim{Mode: fsm.Handover})
 	case claiming:
 		c.claimAnswered(e.Result)
 	case confirming:
@@ -194,6 +208,8 @@ func (c *Core) claimAnswered(r fsm.Result) {
 	switch r.Denied {
 	case "":
 		c.granted(r.Grant)
+	case fsm.DeniedNotReleased:
+		c.askForRelease()
 	case fsm.DeniedUnobserved:
 		c.readThenClaim()
 	case fsm.DeniedSuperseded:
@@ -208,7 +224,7 @@ func (c *Core) claimAnswered(r fsm.Result) {
 // supersededRead: EC2 showed an association that was replaced long ago. A stale read passes; a repeated one is displaced.
 func (c *Core) supersededRead() {
 	if last := c.watch.last; c.claim.failures > 1 && last != nil {
-		c.proposeClaim(fsm.Takeover, last)
+		c.proposeClaim(having(fsm.Takeover, *last))
 		return
 	}
 	c.retryClaim(reading, errors.New("the association read is an old one"))

@@ -168,12 +168,12 @@ func (c *Core) drifted(read eip.Address, ours bool) {
 	c.reason = k.story
 	switch {
 	case ours:
-		c.proposeClaim(fsm.Adopt, &read)
+		c.proposeClaim(having(fsm.Adopt, read))
 	case c.cfg.Drift == Respect && read.AssociationID != "":
 		k.step = respecting
 		k.op = c.propose(fsm.Release{Origin: c.origin(k.story + "; respected"), Node: c.self(), AllocationID: c.cfg.Address,
 			Ends: k.grant.Index, Settled: !k.unknown, Foreign: fsm.AssociationID(read.AssociationID)})
 	default:
-		c.proposeClaim(fsm.Takeover, &read)
+		c.proposeClaim(having(fsm.Takeover, read))
 	}
 }

@@ -21,7 +21,9 @@ const actionAssociate = "AssociateAddress"
 
 // Move is one change of the Elastic IP's association. From and To are node names; empty: not associated.
 type Move struct {
-	Time          time.Time `json:"time"`
+	Time time.Time `json:"time"` // EC2 changed the association
+	// Effective is when the gateway led there: a request that began before may still have gone to the former holder.
+	Effective     time.Time `json:"effective"`
 	From          string    `json:"from,omitempty"`
 	To            string    `json:"to,omitempty"`
 	AssociationID string    `json:"association_id,omitempty"`
@@ -75,11 +77,12 @@ func (c *cloud) close() error {
 // follow programs the gateway. EC2 calls it in the order of the changes, before it answers the request.
 func (c *cloud) follow(change ec2fake.Change) {
 	err := c.gateway.Move(change.NewPrivateIP)
+	effective := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.err = errors.Join(c.err, err)
 	c.moves = append(c.moves, Move{
-		Time: change.Time, From: c.names[change.OldInstance], To: c.names[change.NewInstance],
+		Time: change.Time, Effective: effective, From: c.names[change.OldInstance], To: c.names[change.NewInstance],
 		AssociationID: change.NewAssociationID,
 	})
 }

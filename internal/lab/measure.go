@@ -9,7 +9,7 @@ import (
 )
 
 // servedWithin is longer than a healthy server in the lab needs for a request.
-const servedWithin = 10 * time.Millisecond
+const servedWithin = 50 * time.Millisecond
 
 // Evidence is everything that was seen of one repetition, from a while before the fault to the end of the watch.
 type Evidence struct {
@@ -138,11 +138,11 @@ func (e Evidence) clients() Clients {
 func (e Evidence) cutInFlight(o probe.Outage) int {
 	n := 0
 	for _, m := range e.Moves {
-		if m.From == "" || m.Time.Before(o.Start) || m.Time.After(o.Start.Add(servedWithin)) {
+		if m.From == "" || m.Effective.Before(o.Start) || m.Time.After(o.Start.Add(servedWithin)) {
 			continue
 		}
 		for _, r := range e.Requests {
-			if !r.OK() && !r.Start.Before(o.Start) && r.Start.Before(m.Time) && r.Start.Add(r.Took).After(m.Time) {
+			if !r.OK() && !r.Start.Before(o.Start) && r.Start.Before(m.Effective) && r.Start.Add(r.Took).After(m.Time) {
 				n++
 			}
 		}

@@ -39,7 +39,7 @@ func TestMeasure(t *testing.T) {
 		call(11, "node-b", "DisassociateAddress"), call(12, "node-b", "AssociateAddress"),
 	}
 	dryRun := Call{Received: at(1), Node: "node-c", Action: "AssociateAddress", Outcome: "DryRunOperation"}
-	moved := []Move{{Time: at(11), From: "node-a"}, {Time: at(12), To: "node-b"}}
+	moved := []Move{{Time: at(11), Effective: at(11), From: "node-a"}, {Time: at(12), Effective: at(12), To: "node-b"}}
 
 	tests := map[string]struct {
 		evidence Evidence
@@ -61,6 +61,14 @@ func TestMeasure(t *testing.T) {
 				Cloud:    Cloud{Moves: 1, Mutating: 2, Reads: 2},
 			},
 		},
+		"cut while the gateway was being told": {
+			Evidence{Requests: requests(100, 10, 11), Moves: []Move{{Time: at(9), Effective: at(11), From: "node-a", To: "node-b"}}},
+			Repetition{
+				Nodes:   Nodes{HolderAfter: "node-b"},
+				Clients: Clients{Requests: 20, Failed: 1, LongestGap: 5, SummedGap: 5, CutInFlight: 1},
+				Cloud:   Cloud{Moves: 1},
+			},
+		},
 		"noticed by EC2 before any log": {
 			Evidence{Calls: takeover, Transitions: []Transition{{Time: at(20)}}},
 			Repetition{
@@ -70,7 +78,7 @@ func TestMeasure(t *testing.T) {
 			},
 		},
 		"down long before the move: nothing was cut by it": {
-			Evidence{Requests: requests(1000, 0, 600), Moves: []Move{{Time: at(598), From: "node-a", To: "node-b"}}},
+			Evidence{Requests: requests(1000, 0, 600), Moves: []Move{{Time: at(598), Effective: at(598), From: "node-a", To: "node-b"}}},
 			Repetition{
 				Nodes:   Nodes{HolderAfter: "node-b"},
 				Clients: Clients{Requests: 200, Failed: 120, LongestGap: 600, SummedGap: 600},
