@@ -225,7 +225,7 @@ func TestAnUnreadableDataDirNamesTheUser(t *testing.T) {
 	t.Parallel()
 	cfg := newCluster(t, 1).config("node-a")
 	must(t, os.Chmod(cfg.DataDir, 0o000))
-	t.Cleanup(func() { _ = os.Chmod(cfg.DataDir, 0o700) }) //nolint:gosec // a directory of the test
+	t.Cleanup(func() { _ = os.Chmod(cfg.DataDir, 0o700) })
 	opened := make(chan error)
 	go func() {
 		// The thread ends with the goroutine, as it stays locked.

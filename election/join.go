@@ -210,7 +210,11 @@ func (n *Node) watchMembership(ctx context.Context, r *raft.Raft) error {
 		switch {
 		case isMember && member.Suffrage == raft.Voter:
 			wasVoter = true
-			n.phase.set("running")
+			if leaderless == 0 {
+				n.phase.set("running")
+			} else {
+				n.waitingFor([]string{"a leader"})
+			}
 			if leaderless >= patience {
 				leaderless = 0
 				if n.removedElsewhere(ctx) {
