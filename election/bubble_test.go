@@ -15,10 +15,10 @@ import (
 // The tests in this file run real hashicorp/raft in a synctest bubble: time is simulated, the transport is in memory and can
 // be cut or slowed at will, and the wrapper around it is the one of production.
 
-// wire is an in-memory transport whose requests can be lost and whose replies can be delayed.
+// wire is an in-memory transport whose replies can be delayed.
 type wire struct {
 	*raft.InmemTransport
-	lost, delay         func(target raft.ServerAddress) time.Duration
+	delay               func(target raft.ServerAddress) time.Duration
 	fastPath, pipelines int
 }
 

@@ -88,8 +88,11 @@ func TestSnapshotsCompactTheLogAndAreRestored(t *testing.T) {
 	eventually(t, "a compacted log", func() error {
 		for name, p := range c.nodes {
 			first, err := p.store.bolt.FirstIndex()
-			if err != nil || first < 20 {
-				return fmt.Errorf("the log of %s begins at %d (%v)", name, first, err)
+			if err != nil {
+				return err
+			}
+			if first < 20 {
+				return fmt.Errorf("the log of %s begins at %d", name, first)
 			}
 		}
 		return nil

@@ -69,7 +69,7 @@ func (s *deadlineStore) SetUint64(key []byte, value uint64) error {
 func (s *deadlineStore) vote(do func() error) error {
 	const what = "write term or vote"
 	if err := s.write(what, do); err != nil {
-		s.fail(fmt.Errorf("%s: %w: check the disk; the process ends and must be restarted", what, err))
+		_ = s.fail(fmt.Errorf("%s: %w: check the disk; the process ends and must be restarted", what, err))
 		select {}
 	}
 	return nil

@@ -42,7 +42,7 @@ type mux struct {
 
 // listenMux binds the address. Nothing is accepted before serve.
 func listenMux(address string) (*mux, error) {
-	listener, err := net.Listen("tcp", address)
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
 	switch {
 	case err == nil:
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
 const (
@@ -128,7 +129,7 @@ func (s *store) readLog(covered uint64) error {
 
 func openError(path string, err error) error {
 	switch {
-	case errors.Is(err, bbolt.ErrTimeout):
+	case errors.Is(err, bbolterrors.ErrTimeout):
 		return fmt.Errorf("raft store %s is locked by another process: is another agent running on this data dir? stop it first", path)
 	case errors.As(err, new(*fs.PathError)):
 		return dirError("open", path, err)
