@@ -57,7 +57,7 @@ func scene(t *testing.T) Scene {
 			{Received: at(898), Node: "node-b", Action: "AssociateAddress", Mutating: true, Outcome: "OK"},
 			{Received: at(899), Node: "node-b", Action: "DescribeAddresses", Outcome: "OK"},
 		},
-		Moves: []lab.Move{{Time: at(897), From: "node-a"}, {Time: at(899), To: "node-b"}},
+		Moves: []lab.Move{{Time: at(897), Effective: at(897), From: "node-a"}, {Time: at(899), Effective: at(899), To: "node-b"}},
 		Transitions: []lab.Transition{
 			{Time: at(249), Node: "node-a", From: "Master", To: "Backup", Reason: "leadership lost", Term: 2},
 			{Time: at(900), Node: "node-b", From: "Backup", To: "Master", Reason: "claim granted", Term: 3},
