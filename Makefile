@@ -5,11 +5,24 @@ VERSION        ?= $(shell git describe --tags --always --dirty 2>/dev/null || ec
 GOLANGCI_LINT  := v2.15.0
 TOOLS          := $(CURDIR)/build/tools
 LDFLAGS        := -s -w -X main.version=$(VERSION)
-# command:package pairs of what the lab and its tests run.
-NEEDS          := haproxy:haproxy nft:nftables tcpdump:tcpdump tshark:tshark /usr/bin/aws:awscli
+# command:package pairs: what the lab runs, and what the tests run beside it.
+LAB_NEEDS      := haproxy:haproxy nft:nftables
+TEST_NEEDS     := $(LAB_NEEDS) tcpdump:tcpdump tshark:tshark /usr/bin/aws:awscli
+
+# $(call install,pairs) installs the Debian packages whose commands are missing.
+define install
+@missing=""; for need in $(1); do \
+  command -v "$${need%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/$${need%%:*}" ] || missing="$$missing $${need##*:}"; \
+done; \
+if [ -n "$$missing" ]; then \
+  echo "installing Debian packages:$$missing"; \
+  [ "$$(id -u)" = 0 ] || { echo "not root: run 'sudo apt-get install$$missing', then this again" >&2; exit 1; }; \
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+fi
+endef
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint fuzz lab-faults setup clean
+.PHONY: help build demo test lint fuzz lab-faults setup-lab setup-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,12 +31,12 @@ build: ## build bin/hacluster and bin/hacluster-lab
 	@echo "building bin/hacluster and bin/hacluster-lab (the first time takes a minute or two: the AWS SDK is large)"
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/hacluster ./cmd/hacluster-lab
 
-demo: setup build ## break a real three-node cluster in namespaces and show what clients notice
+demo: setup-lab build ## break a real three-node cluster in namespaces and show what clients notice
 	@bin/hacluster-lab demo --out build/demo
 
-test: setup ## all tests with the race detector, the lab with the built binary included
+test: setup-test ## all tests with the race detector, the lab with the built binary included
 	@echo "building and testing with the race detector; the first build takes some minutes"
-	go test -race -timeout 20m ./...
+	go test -race -count=1 -timeout 20m ./...
 
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT) ## gofmt, vet and a short list of linters
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted" >&2; exit 1; }
@@ -37,18 +50,14 @@ fuzz: ## each fuzz target for one minute
 	  done; \
 	done
 
-lab-faults: setup build ## every fault ten times, interleaved; the figures of docs/LAB.md
+lab-faults: setup-lab build ## every fault ten times, interleaved; the figures of docs/LAB.md
 	bin/hacluster-lab run --fault all --reps 10 --json build/faults.json
 
-setup: ## install the Debian packages that demo and test need, if they are missing
-	@missing=""; for need in $(NEEDS); do \
-	  command -v "$${need%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/$${need%%:*}" ] || missing="$$missing $${need##*:}"; \
-	done; \
-	if [ -n "$$missing" ]; then \
-	  echo "installing Debian packages:$$missing"; \
-	  [ "$$(id -u)" = 0 ] || { echo "run this once as root, or: sudo apt-get install$$missing" >&2; exit 1; }; \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
-	fi
+setup-lab:
+	$(call install,$(LAB_NEEDS))
+
+setup-test:
+	$(call install,$(TEST_NEEDS))
 
 $(TOOLS)/golangci-lint-$(GOLANGCI_LINT):
 	@echo "building golangci-lint $(GOLANGCI_LINT) into build/tools (once, some minutes)"
