@@ -1,0 +1,123 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hacluster/hacluster/internal/lab/host"
+	"github.com/hacluster/hacluster/internal/lab/sandbox/sandboxtest"
+)
+
+// What a cluster survives beside the faults of the measurements, with the built binary and real disks.
+func TestSurvives(t *testing.T) {
+	sandboxtest.Need(t)
+	dir := t.TempDir()
+	opts := Options{Hacluster: build(t, dir), Dir: dir + "/lab"}
+	err := Run(t.Context(), opts, func(ctx context.Context, l *Lab) error {
+		for range 3 {
+			t.Run("every agent killed at once", func(t *testing.T) { testAllKilled(ctx, t, l) })
+		}
+		t.Run("a machine replaced", func(t *testing.T) { testReplaced(ctx, t, l) })
+		return nil
+	})
+	if err != nil {
+		tellLogs(t, opts.Dir)
+		t.Fatal(err)
+	}
+}
+
+// testAllKilled: I6 and I8: what was committed is there after kill -9 of every agent, and nothing moves for no reason.
+func testAllKilled(ctx context.Context, t *testing.T, l *Lab) {
+	_, before, err := l.await(ctx, steadyLimit, l.steady)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	for _, n := range l.nodes {
+		if _, err := n.host.Signal(agent, host.Group, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, func() error {
+		for _, n := range l.nodes {
+			running, err := n.host.Running(agent)
+			if err != nil {
+				return err
+			}
+			if running {
+				return fmt.Errorf("the killed agent of %s runs on", n.Name)
+			}
+		}
+		return nil
+	})
+	for _, n := range l.nodes {
+		if err := n.startMissing(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, after, err := l.await(ctx, steadyLimit, l.steady)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.Term <= before.Term {
+		t.Errorf("term %d after %d: no election, so nothing was tested", after.Term, before.Term)
+	}
+	for _, c := range l.cloud.callsBetween(began, time.Now()) {
+		// An election may end with another node than the holder; then the address moves with it, once.
+		if c.Mutating && after.Holder == before.Holder {
+			t.Errorf("%s called %s, though the address was with %s already", c.Node, c.Action, after.Holder)
+		}
+	}
+	if after.Holder == before.Holder && after.AssociationID != before.AssociationID {
+		t.Errorf("association %s became %s", before.AssociationID, after.AssociationID)
+	}
+}
+
+// testReplaced: I7: a machine with an empty disk joins the cluster as a new member; it bootstraps nothing. That it votes shows when
+// the third node is off: then there is no quorum without it.
+func testReplaced(ctx context.Context, t *testing.T, l *Lab) {
+	holder, before, err := l.await(ctx, steadyLimit, l.steady)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var others []*Node
+	for _, n := range l.nodes {
+		if n != holder {
+			others = append(others, n)
+		}
+	}
+	replaced, third := others[0], others[1]
+	if err := replaced.powerOff(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(replaced.file("data")); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.repair(); err != nil {
+		t.Fatal(err)
+	}
+	_, joined, err := l.await(ctx, steadyLimit, l.steady)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if joined.Holder != before.Holder || joined.AssociationID != before.AssociationID {
+		t.Errorf("the address moved from %s (%s) to %s (%s)", before.Holder, before.AssociationID, joined.Holder, joined.AssociationID)
+	}
+	if err := third.powerOff(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error {
+		_, err := holder.command(ctx, "transfer", "--to", replaced.Name)
+		return err
+	})
+	if err := l.repair(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := l.await(ctx, steadyLimit, l.steady); err != nil {
+		t.Fatal(err)
+	}
+}
