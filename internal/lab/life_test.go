@@ -30,7 +30,7 @@ func TestSurvives(t *testing.T) {
 	}
 }
 
-// testAllKilled: I6 and I8: what was committed is there after kill -9 of every agent, and nothing moves for no reason.
+// testAllKilled: I6 and I8: what was committed is there after kill -9 of every agent, and clients are served by one node that leads.
 func testAllKilled(ctx context.Context, t *testing.T, l *Lab) {
 	_, before, err := l.await(ctx, steadyLimit, l.steady)
 	if err != nil {
@@ -66,11 +66,16 @@ func testAllKilled(ctx context.Context, t *testing.T, l *Lab) {
 	if after.Term <= before.Term {
 		t.Errorf("term %d after %d: no election, so nothing was tested", after.Term, before.Term)
 	}
+	// The election may end with another node than the holder: then the address moves with it, by one call, as the committed claim
+	// says whom to ask for a release. Without that memory it would be taken over, by two.
+	var calls []string
 	for _, c := range l.cloud.callsBetween(began, time.Now()) {
-		// An election may end with another node than the holder; then the address moves with it, once.
-		if c.Mutating && after.Holder == before.Holder {
-			t.Errorf("%s called %s, though the address was with %s already", c.Node, c.Action, after.Holder)
+		if c.Mutating {
+			calls = append(calls, c.Node+" "+c.Action)
 		}
+	}
+	if len(calls) > 1 {
+		t.Errorf("calls %v: what was committed is forgotten", calls)
 	}
 	if after.Holder == before.Holder && after.AssociationID != before.AssociationID {
 		t.Errorf("association %s became %s", before.AssociationID, after.AssociationID)
