@@ -1,0 +1,164 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/hacluster/hacluster/eip/ec2fake"
+	"github.com/hacluster/hacluster/internal/adminapi"
+)
+
+// member is one running agent of a cluster on loopback addresses.
+type member struct {
+	node
+	name string
+	cmd  *exec.Cmd
+	log  bytes.Buffer
+}
+
+// TestTwoNodesAndAWitness: the third vote for a site of two: it votes, never holds, and needs neither HAProxy nor EC2 nor a raw
+// socket, so it runs here as nobody.
+func TestTwoNodesAndAWitness(t *testing.T) {
+	needRoot(t)
+	haproxy, err := net.Listen("tcp", "127.0.0.1:0") // as far as the tcp check can tell
+	must(t, err)
+	t.Cleanup(func() { _ = haproxy.Close() })
+	endpoint, calls := emulator(t)
+	port := freePort(t)
+	var members []*member
+	for i, name := range []string{"node-a", "node-b", "node-c"} {
+		m := startMember(t, name, i+1, port, endpoint, haproxy.Addr().String())
+		members = append(members, m)
+	}
+	holder := ""
+	waitFor(t, "an agreed holder", func() bool {
+		s, err := members[2].status()
+		holder = s.Holder
+		return err == nil && s.Confirmed && s.Leader == holder && len(s.Nodes) == 3 && s.State == "Backup"
+	})
+	other := map[string]string{"node-a": "node-b", "node-b": "node-a"}[holder]
+	if other == "" {
+		t.Fatalf("the witness holds: %q", holder)
+	}
+	t.Run("the witness may not be asked to hold", func(t *testing.T) {
+		out, err := members[2].hacluster("transfer", "--to", "node-c")
+		if err == nil || !strings.Contains(out, "witness") {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	t.Run("a transfer asked at the witness", func(t *testing.T) {
+		out, err := members[2].hacluster("transfer")
+		if err != nil || !strings.HasPrefix(out, other+" holds the address") {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	t.Run("the witness keeps the quorum", func(t *testing.T) {
+		for _, m := range members {
+			if m.name == other {
+				must(t, m.cmd.Process.Kill())
+			}
+		}
+		waitFor(t, "the address back at "+holder, func() bool {
+			s, err := members[2].status()
+			return err == nil && s.Holder == holder && s.Confirmed && s.Leader == holder
+		})
+	})
+	if n := calls(); n == 0 {
+		t.Error("no call reached EC2")
+	}
+	for _, m := range members {
+		if m.name == other {
+			continue
+		}
+		must(t, m.cmd.Process.Signal(syscall.SIGTERM))
+		if err := m.cmd.Wait(); err != nil {
+			t.Errorf("%s after SIGTERM: %v\n%s", m.name, err, m.log.String())
+		}
+	}
+}
+
+// emulator serves one EC2 for two instances. calls counts what changed something.
+func emulator(t *testing.T) (endpoint string, calls func() int) {
+	fake, err := ec2fake.New(ec2fake.Config{
+		Addresses: []ec2fake.AddressSpec{{AllocationID: allocation, PublicIP: netip.MustParseAddr("203.0.113.10")}},
+		Instances: []ec2fake.InstanceSpec{
+			{ID: "i-0aaaaaaaaaaaaaaa1", ENI: "eni-0aaaaaaaaaaaaaaa1", PrivateIPs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}},
+			{ID: "i-0aaaaaaaaaaaaaaa2", ENI: "eni-0aaaaaaaaaaaaaaa2", PrivateIPs: []netip.Addr{netip.MustParseAddr("127.0.0.2")}},
+		},
+		AccessKeys: []ec2fake.AccessKey{{ID: "AKIDEXAMPLE", Secret: "right"}},
+	})
+	must(t, err)
+	server := httptest.NewServer(fake.EC2())
+	t.Cleanup(server.Close)
+	return server.URL, func() int {
+		n := 0
+		for _, c := range fake.Calls(0) {
+			if c.Mutating() && c.Changed {
+				n++
+			}
+		}
+		return n
+	}
+}
+
+func startMember(t *testing.T, name string, number, port int, endpoint, haproxy string) *member {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hm")
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	must(t, os.Chmod(dir, 0o777))
+	m := &member{node: node{t: t, dir: dir, endpoint: endpoint, secret: "right", asNobody: name == "node-c"}, name: name}
+	file := filepath.Join(dir, "hacluster.yaml")
+	must(t, os.WriteFile(file, []byte(fmt.Sprintf(`cluster: {name: test}
+node: %s
+data_dir: %s
+insecure: true
+nodes:
+  - {name: node-a, address: "127.0.0.1:%d", priority: 102}
+  - {name: node-b, address: "127.0.0.2:%d", priority: 101}
+  - {name: node-c, address: "127.0.0.3:%d", witness: true}
+eip: {allocation_id: %s}
+aws: {region: eu-central-1, endpoint: "%s", network_interface_id: eni-0aaaaaaaaaaaaaaa%d, private_ip: 127.0.0.%d}
+health: {tcp: {address: "%s"}}
+admin: {socket: %s}
+`, name, m.data(), port, port, port, allocation, endpoint, number, number, haproxy, m.socket())), 0o644))
+	binary, err := buildOnce()
+	must(t, err)
+	must(t, os.Chmod(filepath.Dir(binary), 0o755))
+	m.cmd = m.command("agent", "--config", file)
+	m.cmd.Stderr = &m.log
+	must(t, m.cmd.Start())
+	t.Cleanup(func() {
+		_ = m.cmd.Process.Kill() // by now it has ended, unless the test failed
+		_ = m.cmd.Wait()
+		if t.Failed() {
+			t.Logf("%s:\n%s", name, m.log.String())
+		}
+	})
+	return m
+}
+
+// hacluster runs a command against the member's agent, as its user.
+func (m *member) hacluster(args ...string) (string, error) {
+	out, err := m.command(append(args, "--socket", m.socket())...).CombinedOutput()
+	return string(out), err
+}
+
+func (m *member) status() (adminapi.Status, error) {
+	var s adminapi.Status
+	out, err := m.hacluster("status", "-o", "json")
+	if err != nil {
+		return s, err
+	}
+	return s, json.Unmarshal([]byte(out), &s)
+}
