@@ -78,7 +78,11 @@ func applyError(err error) error {
 // reportStuckLog ends Run if this node still leads and a quorum still answers: then nobody else is to blame, and as long as
 // the heartbeats go on nobody else will be elected. Without fresh evidence the quorum is lost, and Raft itself steps down.
 func (n *Node) reportStuckLog(term uint64) {
-	t0, ok := n.Evidence(term)
+	r := n.raft.Load()
+	if r == nil || !leading(r, term) {
+		return
+	}
+	t0, ok := quorumStart(voters(r), n.self.serverID(), n.cfg.Now(), n.evidence.ofLog(term))
 	if !ok || n.cfg.Now()-t0 > n.cfg.Timing.EvidenceMaxAge {
 		return
 	}

@@ -88,12 +88,19 @@ func (s *deadlineStore) write(what string, do func() error) error {
 		}()
 		done <- do()
 	}()
-	timer := time.NewTimer(s.limit)
+	grace := s.limit / 10
+	timer := time.NewTimer(s.limit - grace)
 	defer timer.Stop()
 	select {
 	case err := <-done:
 		return err
 	case <-timer.C:
+	}
+	// A process that was frozen meanwhile finds both its deadline missed and its write done.
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(grace):
 		return s.fail(fmt.Errorf("%s: the disk has not answered for %v: "+
 			"check it; the process ends so that another node can lead, and must be restarted", what, s.limit))
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -17,18 +18,21 @@ import (
 // sent, and nothing about the instant when the reply was at last read. hashicorp/raft's own lease is stamped at receipt, and
 // counts replies that reject, so it cannot serve here (I3, I4).
 type evidence struct {
-	mu      sync.Mutex
-	term    uint64
-	starts  map[raft.ServerID]time.Duration
+	mu     sync.Mutex
+	term   uint64
+	starts map[raft.ServerID]time.Duration
+	// logged is starts without heartbeats: Raft backs off from a peer's log for up to 10 s after it answers heartbeats again.
+	logged  map[raft.ServerID]time.Duration
 	changed chan struct{}
 }
 
 func newEvidence() *evidence {
-	return &evidence{starts: make(map[raft.ServerID]time.Duration), changed: make(chan struct{})}
+	return &evidence{starts: make(map[raft.ServerID]time.Duration), logged: make(map[raft.ServerID]time.Duration), changed: make(chan struct{})}
 }
 
-// acknowledge records that id answered, in the same term, an AppendEntries of term that started at start.
-func (e *evidence) acknowledge(id raft.ServerID, term uint64, start time.Duration) {
+// acknowledge records that id answered, in the same term, an AppendEntries of term that started at start. heartbeat: it carried
+// nothing of the log.
+func (e *evidence) acknowledge(id raft.ServerID, term uint64, start time.Duration, heartbeat bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if term < e.term {
@@ -37,26 +41,45 @@ func (e *evidence) acknowledge(id raft.ServerID, term uint64, start time.Duratio
 	if term > e.term {
 		e.term = term
 		clear(e.starts)
+		clear(e.logged)
 	}
 	// Heartbeats and replication run side by side, so the reply to an older request may come last.
-	if known, ok := e.starts[id]; ok && known >= start {
-		return
+	newer := later(e.starts, id, start)
+	if !heartbeat {
+		newer = later(e.logged, id, start) || newer
 	}
-	e.starts[id] = start
-	e.wakeLocked()
+	if newer {
+		e.wakeLocked()
+	}
+}
+
+// later raises a stamp and reports whether it did.
+func later(stamps map[raft.ServerID]time.Duration, id raft.ServerID, start time.Duration) bool {
+	if known, ok := stamps[id]; ok && known >= start {
+		return false
+	}
+	stamps[id] = start
+	return true
 }
 
 // of returns the stamps of term; the caller owns the map.
 func (e *evidence) of(term uint64) map[raft.ServerID]time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	starts := make(map[raft.ServerID]time.Duration, len(e.starts))
-	if term == e.term {
-		for id, start := range e.starts {
-			starts[id] = start
-		}
+	if term != e.term {
+		return nil
 	}
-	return starts
+	return maps.Clone(e.starts)
+}
+
+// ofLog is of without heartbeats.
+func (e *evidence) ofLog(term uint64) map[raft.ServerID]time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if term != e.term {
+		return nil
+	}
+	return maps.Clone(e.logged)
 }
 
 // changes returns a channel that is closed at the next acknowledgement or wake.

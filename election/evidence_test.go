@@ -78,7 +78,7 @@ func TestAcknowledgementsOfTheNewestTermCountAndTheNewestStartPerPeer(t *testing
 		t.Run(name, func(t *testing.T) {
 			e := newEvidence()
 			for _, a := range test.acks {
-				e.acknowledge(a.id, a.term, a.start)
+				e.acknowledge(a.id, a.term, a.start, false)
 			}
 			got := e.of(test.term)
 			if len(got) == 0 && len(test.want) == 0 {
@@ -95,14 +95,14 @@ func TestWaitersSeeEachNewAcknowledgement(t *testing.T) {
 	t.Parallel()
 	e := newEvidence()
 	changed := e.changes()
-	e.acknowledge("b", 1, 10)
+	e.acknowledge("b", 1, 10, false)
 	select {
 	case <-changed:
 	default:
 		t.Error("an acknowledgement woke nobody")
 	}
 	changed = e.changes()
-	e.acknowledge("b", 1, 5)
+	e.acknowledge("b", 1, 5, false)
 	select {
 	case <-changed:
 		t.Error("an acknowledgement that changes nothing woke someone")

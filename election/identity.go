@@ -77,7 +77,7 @@ func identify(cfg Config, s *store) (identity, origin, error) {
 	case known && marked && own == marker:
 		return own, resumed, nil
 	case known && marked:
-		return own, returning, nil
+		return own, returning, refusePutBack(cfg, s)
 	case known:
 		bootstrapped, err := s.bootstrapped()
 		if err != nil || !bootstrapped {
@@ -93,6 +93,17 @@ func identify(cfg Config, s *store) (identity, origin, error) {
 		own, err := reincarnate(cfg, s)
 		return own, fresh, err
 	}
+}
+
+// refusePutBack: a crash while coming back leaves a new incarnation without Raft state beside the old marker. With Raft state it is a
+// store of the past that somebody put back, and its votes with it (I7).
+func refusePutBack(cfg Config, s *store) error {
+	state, err := s.hasRaftState()
+	if err != nil || !state {
+		return err
+	}
+	return fmt.Errorf("raft store %s is not the one that this node had last, as if put back from a backup: move the directory %s away, "+
+		"leave the file %q beside it, and start the node again; it comes back as a new member", s.path, s.dir, markerName)
 }
 
 func readIdentity(cfg Config, s *store) (own identity, known bool, err error) {

@@ -49,17 +49,15 @@ type admission struct {
 
 // askToJoin makes one round: the known leader first, then the others, following a hint once.
 func (n *Node) askToJoin(ctx context.Context, r *raft.Raft) error {
-	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
-	defer cancel()
 	request := joinRequest{Node: n.cfg.Name, ServerID: n.self.serverID(), Address: n.cfg.address(), Applied: r.AppliedIndex()}
 	var waiting []string
 	for _, p := range n.joinOrder(r) {
 		var answer joinAnswer
-		err := n.Call(ctx, p.Name, joinPath, request, &answer)
+		err := n.callJoin(ctx, p.Name, request, &answer)
 		if err == nil && answer.Follow && answer.Leader != "" && answer.Leader != p.Name {
 			p, _ = n.cfg.peer(answer.Leader)
 			answer = joinAnswer{}
-			err = n.Call(ctx, p.Name, joinPath, request, &answer)
+			err = n.callJoin(ctx, p.Name, request, &answer)
 		}
 		switch {
 		case err != nil:
@@ -73,6 +71,13 @@ func (n *Node) askToJoin(ctx context.Context, r *raft.Raft) error {
 	}
 	n.waitingFor(waiting)
 	return ctx.Err()
+}
+
+// callJoin gives each peer its own time: one that hangs must not use up that of the others.
+func (n *Node) callJoin(ctx context.Context, peer string, request joinRequest, answer *joinAnswer) error {
+	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
+	defer cancel()
+	return n.Call(ctx, peer, joinPath, request, answer)
 }
 
 // joinOrder puts the leader first, if it is known.
@@ -142,6 +147,9 @@ func (n *Node) checkJoiner(ctx context.Context, join joinRequest) error {
 func (n *Node) admit(ctx context.Context, r *raft.Raft, join joinRequest) (voter bool, err error) {
 	n.admission.mu.Lock()
 	defer n.admission.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return false, err // the caller is gone; what was checked before the wait may not hold any more
+	}
 	address := serverAddress(join.Address, join.ServerID)
 	for _, old := range servers(r) {
 		if nodeName(old.ID) != join.Node || old.ID == join.ServerID {

@@ -84,6 +84,8 @@ func Open(cfg Config, sm StateMachine) (*Node, error) {
 	if n.self, n.origin, err = identify(cfg, n.store); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
+	// Before the port is served: a node with a past must never be taken for a fresh one.
+	n.initialized.Store(n.origin != fresh)
 	n.client = newClient(cfg, n.mux)
 	n.phase.set("starting")
 	return n, nil

@@ -112,6 +112,9 @@ func (s *store) readLog(covered uint64) error {
 	if err != nil {
 		return fmt.Errorf("find last log entry: %w", err)
 	}
+	if first > covered+1 {
+		return fmt.Errorf("the log begins at %d, but the newest snapshot ends at %d", first, covered)
+	}
 	for index := max(first, 1); index <= last; index++ {
 		var entry raft.Log
 		err := s.bolt.GetLog(index, &entry)

@@ -25,6 +25,9 @@ func (n *Node) Transfer(ctx context.Context, name string) error {
 	if target.ID == n.self.serverID() {
 		return fmt.Errorf("transfer leadership to %s: it leads already", name)
 	}
+	if !n.awaitLog(ctx, r, target.ID) {
+		return fmt.Errorf("transfer leadership to %s: its log is not being replicated at present", name)
+	}
 	err = wait(ctx, r.LeadershipTransferToServer(target.ID, target.Address))
 	switch {
 	case err == nil:
@@ -35,6 +38,24 @@ func (n *Node) Transfer(ctx context.Context, name string) error {
 		return ErrTransferInProgress
 	default:
 		return fmt.Errorf("transfer leadership to %s: %w", name, err)
+	}
+}
+
+// awaitLog waits up to an election timeout until the peer's log is being replicated. A second attempt at a peer from which Raft
+// backs off blocks inside Raft (#696).
+func (n *Node) awaitLog(ctx context.Context, r *raft.Raft, id raft.ServerID) bool {
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.Timing.Election)
+	defer cancel()
+	for {
+		changed := n.evidence.changes()
+		if start, ok := n.evidence.ofLog(r.CurrentTerm())[id]; ok && n.cfg.Now()-start <= n.cfg.Timing.EvidenceMaxAge {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
 	}
 }
 

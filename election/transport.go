@@ -54,7 +54,7 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 		return err
 	}
 	if resp.Term == args.Term {
-		t.evidence.acknowledge(id, args.Term, start)
+		t.evidence.acknowledge(id, args.Term, start, args.PrevLogEntry == 0 && len(args.Entries) == 0)
 	}
 	return nil
 }
