@@ -15,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
-	"go.uber.org/zap"
 )
 
 // DefaultAttemptTimeout bounds one call unless Config says otherwise.
@@ -44,7 +43,6 @@ type Config struct {
 	AttemptTimeout time.Duration
 	// Credentials replaces the SDK's default chain (environment, shared files, instance role). Nil: the default chain.
 	Credentials aws.CredentialsProvider
-	Logger      *zap.Logger // nil: no log
 }
 
 // Client observes and moves one Elastic IP. Its methods are safe for concurrent use.
@@ -56,7 +54,6 @@ type Client struct {
 	region   string
 	endpoint string // for messages
 	timeout  time.Duration
-	log      *zap.Logger
 }
 
 // New makes a Client. It sends nothing to EC2, but may ask IMDS for the region.
@@ -85,16 +82,13 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 	c := &Client{
 		api: api, idle: client,
 		id: cfg.AllocationID, target: cfg.Target, region: sdk.Region, endpoint: cfg.Endpoint,
-		timeout: cfg.AttemptTimeout, log: cfg.Logger,
+		timeout: cfg.AttemptTimeout,
 	}
 	if c.endpoint == "" {
 		c.endpoint = "of region " + c.region
 	}
 	if c.timeout == 0 {
 		c.timeout = DefaultAttemptTimeout
-	}
-	if c.log == nil {
-		c.log = zap.NewNop()
 	}
 	return c, nil
 }
@@ -218,10 +212,7 @@ func (c *Client) associate(ctx context.Context, allowReassociation bool, permit 
 		return "", c.fail("associate address", "AssociateAddress", err)
 	}
 	c.idle.CloseIdleConnections()
-	id := AssociationID(aws.ToString(out.AssociationId))
-	c.log.Info("address associated", zap.String("allocation_id", string(c.id)), zap.String("association_id", string(id)),
-		zap.String("eni", string(c.target.ENI)), zap.Bool("allow_reassociation", allowReassociation))
-	return id, nil
+	return AssociationID(aws.ToString(out.AssociationId)), nil
 }
 
 // Disassociate asks EC2 to end the association with that id, and no other: an id of the past does nothing to a newer
@@ -249,7 +240,6 @@ func (c *Client) disassociate(ctx context.Context, id AssociationID, permit Perm
 	if err != nil {
 		return c.fail("disassociate "+string(id)+" from address", "DisassociateAddress", err)
 	}
-	c.log.Info("address disassociated", zap.String("allocation_id", string(c.id)), zap.String("association_id", string(id)))
 	return nil
 }
 

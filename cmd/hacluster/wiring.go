@@ -93,7 +93,7 @@ func (a *agent) openCandidate(ctx context.Context, cfg config.Config, core *cont
 	core.Target = id.Target
 	core.Self.ENI, core.Self.PrivateIP = string(id.ENI), id.PrivateIP.String()
 	client, err := eip.New(ctx, eip.Config{Region: id.Region, Endpoint: cfg.AWS.Endpoint, IMDSEndpoint: cfg.AWS.IMDSEndpoint,
-		AllocationID: eip.AllocationID(cfg.EIP.AllocationID), Target: id.Target, AttemptTimeout: cfg.EIP.AttemptTimeout, Logger: log.Named("eip")})
+		AllocationID: eip.AllocationID(cfg.EIP.AllocationID), Target: id.Target, AttemptTimeout: cfg.EIP.AttemptTimeout})
 	if err != nil {
 		return err
 	}
