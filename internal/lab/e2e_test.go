@@ -24,7 +24,7 @@ func TestFaults(t *testing.T) {
 	requirements := map[string][]requirement{
 		"haproxy-kill":   {movesOnce, firstCallWithin(100 * time.Millisecond)},
 		"haproxy-hang":   {movesOnce, noticedWithin(1500 * time.Millisecond)},
-		"node-death":     {movesOnce, gapWithin(3500 * time.Millisecond)},
+		"node-death":     {movesOnce, gapWithin(5 * time.Second)},
 		"agent-kill":     {movesAtMostOnce, gapWithin(100 * time.Millisecond)},
 		"agent-freeze":   {movesAtMostOnce, gapWithin(100 * time.Millisecond), silentAfterWaking},
 		"partition":      {movesAtMostOnce, gapWithin(100 * time.Millisecond), silentWhileAlone},

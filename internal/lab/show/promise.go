@@ -49,7 +49,7 @@ func Promises(r lab.Repetition) []Promise {
 	case "haproxy-kill":
 		return []Promise{served, moved, gap(r, 200), oneVoice}
 	case "node-death":
-		return []Promise{served, moved, gap(r, 3500), oneVoice}
+		return []Promise{served, moved, gap(r, 5000), oneVoice}
 	case "partition":
 		return []Promise{served, atMostOnce, gap(r, 100), withLeader(r), oneVoice}
 	case "handover":
