@@ -90,7 +90,6 @@ func (n *Node) settle(ctx context.Context) error {
 	if n.origin == returning {
 		return n.initialize()
 	}
-	n.initialized.Store(true)
 	return nil
 }
 

@@ -116,7 +116,7 @@ func (a *Address) grant(g *GrantedClaim, c Claim) Denial {
 	case Adopt:
 		return a.grantAdopt(g, c)
 	case Handover:
-		if a.releasable(c.Fencing) {
+		if a.allowsHandover(c.Fencing) {
 			g.Mode = Handover
 			a.Attempts = append(a.Attempts, Attempt{Claim: g.Index, Term: g.Term, Node: g.Node})
 			return ""
@@ -129,9 +129,9 @@ func (a *Address) grant(g *GrantedClaim, c Claim) Denial {
 	}
 }
 
-// releasable reports whether one atomic call is safe: the last claimer gave up with nothing in flight, and nobody else's
+// allowsHandover reports whether one atomic call is safe: the last claimer gave up with nothing in flight, and nobody else's
 // atomic call may still land.
-func (a *Address) releasable(f Fencing) bool {
+func (a *Address) allowsHandover(f Fencing) bool {
 	return f != Strict && a.Claim != nil && a.Claim.Released && len(a.Attempts) == 0
 }
 

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -242,7 +243,7 @@ func TestAttemptOutlives(t *testing.T) {
 		attempt := c.claim("b", Balanced, Handover).Grant.Index
 		c.claimRead("c", Balanced, Takeover, "x1")
 		c.confirm("c", "x3")
-		if a := c.state.Addresses[eip]; !a.attemptOf(attempt) || !a.Guarded() {
+		if a := c.state.Addresses[eip]; !slices.ContainsFunc(a.Attempts, func(t Attempt) bool { return t.Claim == attempt }) || !a.Guarded() {
 			t.Fatalf("attempts %v: b's is forgotten", a.Attempts)
 		}
 		return c, attempt

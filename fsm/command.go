@@ -87,7 +87,8 @@ type Confirm struct {
 	Settled bool `json:"settled,omitempty"`
 }
 
-// Release ends a claim: its node makes no call any more until a new claim, and has none in flight.
+// Release ends a claim: its node makes no call any more until a new claim, and has none in flight. A second one, without
+// Foreign, ends the respect of a foreign move.
 type Release struct {
 	Origin
 	Node         NodeName     `json:"node"` // whose claim ends; not always the proposer

@@ -148,11 +148,6 @@ func (a Address) HeldBy(node NodeName) bool {
 	return a.Claim != nil && a.Claim.Node == node && a.Claim.Confirmed && !a.Claim.Released
 }
 
-// attemptOf reports whether the atomic attempt of this claim is still unknown.
-func (a Address) attemptOf(claim uint64) bool {
-	return slices.ContainsFunc(a.Attempts, func(t Attempt) bool { return t.Claim == claim })
-}
-
 func (a *Address) settle(claim uint64) {
 	a.Attempts = slices.DeleteFunc(a.Attempts, func(t Attempt) bool { return t.Claim == claim })
 }

@@ -18,7 +18,7 @@ type Status struct {
 	Node    string `json:"node"`
 	Version string `json:"version"`
 	State   string `json:"state"` // Init, Backup, Master or Fault
-	// Ready: this node is a voter that knows a leader, and its HAProxy is healthy.
+	// Ready: this node knows a leader, and its HAProxy is healthy.
 	Ready   bool   `json:"ready"`
 	Healthy bool   `json:"healthy"`
 	Health  string `json:"health"`

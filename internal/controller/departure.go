@@ -101,7 +101,7 @@ func (c *Core) reasonToLeave() string {
 		return "drained"
 	case d.wanted:
 		return d.wantedWhy
-	case !c.watch.reached && c.address().Guarded():
+	case c.claim.step == holding && !c.watch.reached && c.address().Guarded():
 		return "EC2 is out of reach, and a call of the past may have to be repaired"
 	case c.unconfirmedTooLong():
 		return fmt.Sprintf("claim not confirmed for %v", c.cfg.Timing.ConfirmTimeout)

@@ -76,7 +76,7 @@ func noneRefused(r lab.Repetition) Promise {
 	if r.CutInFlight > 0 {
 		measured += fmt.Sprintf(", %d cut in mid-connection", r.CutInFlight)
 	}
-	return Promise{"no request fails", measured, r.Failed == r.CutInFlight}
+	return Promise{"no request is refused", measured, r.Failed == r.CutInFlight}
 }
 
 // WritePromises writes promise beside measurement for each scene.

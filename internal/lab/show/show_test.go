@@ -194,7 +194,7 @@ func TestPromises(t *testing.T) {
 		{"partition", "with the leader", func(r *lab.Repetition) { r.LeaderAfter = "node-c" }},
 		{"partition", "two Masters", func(r *lab.Repetition) { r.OverlappingReigns = 1 }},
 		{"partition", "two Masters", func(r *lab.Repetition) { r.Adverts = 0 }},
-		{"handover", "no request fails", func(r *lab.Repetition) { r.Failed++ }},
+		{"handover", "no request is refused", func(r *lab.Repetition) { r.Failed++ }},
 		{"stop", "at most once", func(r *lab.Repetition) { r.Moves = 2 }},
 	}
 	for _, test := range tests {
