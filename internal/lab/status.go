@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -32,6 +33,18 @@ type Status struct {
 	AssociationID string `json:"association_id"`
 	Healthy       bool   `json:"healthy"`
 	Ready         bool   `json:"ready"`
+	AppliedIndex  uint64 `json:"applied_index"`
+	// History is kept as printed: it is compared, not read.
+	History []json.RawMessage `json:"history"`
+}
+
+// remembers reports whether the newest entry of an earlier status' history, which must have one, is still in this one.
+func (s Status) remembers(earlier Status) bool {
+	if len(earlier.History) == 0 {
+		return false
+	}
+	last := earlier.History[len(earlier.History)-1]
+	return slices.ContainsFunc(s.History, func(entry json.RawMessage) bool { return bytes.Equal(entry, last) })
 }
 
 // command runs the hacluster command line against the agent of a node and returns what it printed.
