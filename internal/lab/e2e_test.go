@@ -17,17 +17,18 @@ const repetitions = 2
 
 // The whole program, built and run as a user runs it: three agents, real HAProxy, real Raft, every fault.
 //
-// The limits on time are wider than what is promised for medians, because a test also runs on a busy machine; what must
-// never happen has no such room.
+// The limits on time are no promises (docs/LAB.md has those, with medians), because a test also runs on a busy machine. They tell
+// the quick ways from the slow: what waits for Raft's timers takes longer than heartbeat. What must never happen has no such room.
 func TestFaults(t *testing.T) {
 	sandboxtest.Need(t)
+	const heartbeat = 500 * time.Millisecond // raft.heartbeat_timeout, the shortest time to an election
 	requirements := map[string][]requirement{
-		"haproxy-kill":   {movesOnce, firstCallWithin(100 * time.Millisecond)},
-		"haproxy-hang":   {movesOnce, noticedWithin(1500 * time.Millisecond)},
-		"node-death":     {movesOnce, gapWithin(5 * time.Second)},
-		"agent-kill":     {movesAtMostOnce, gapWithin(100 * time.Millisecond)},
-		"agent-freeze":   {movesAtMostOnce, gapWithin(100 * time.Millisecond), silentAfterWaking},
-		"partition":      {movesAtMostOnce, gapWithin(100 * time.Millisecond), silentWhileAlone},
+		"haproxy-kill":   {movesOnce, firstCallWithin(heartbeat)},
+		"haproxy-hang":   {movesOnce, noticedWithin(3 * time.Second)},
+		"node-death":     {movesOnce, gapWithin(10 * time.Second)},
+		"agent-kill":     {movesAtMostOnce, gapWithin(heartbeat)},
+		"agent-freeze":   {movesAtMostOnce, gapWithin(heartbeat), silentAfterWaking},
+		"partition":      {movesAtMostOnce, gapWithin(heartbeat), silentWhileAlone},
 		"handover":       {movesOnce, nobodyRefused},
 		"stop":           {movesOnce, nobodyRefused},
 		"haproxy-reload": {staysPut, nobodyRefused},
