@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -40,6 +41,12 @@ func buildProgram(t *testing.T) string {
 	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
+	if os.Getuid() == 0 {
+		theirs := program{path, nobody}.runtimeDir()
+		if err := errors.Join(os.Mkdir(theirs, 0o700), os.Chown(theirs, nobody, nobody)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	standIn := "#!/bin/sh\nexec sleep 1000\n"
 	if err := os.WriteFile(filepath.Join(dir, "hacluster"), []byte(standIn), 0o755); err != nil {
 		t.Fatal(err)
@@ -47,10 +54,15 @@ func buildProgram(t *testing.T) string {
 	return path
 }
 
+// runtimeDir keeps this test's labs apart from others of the same user, which a "down" would end.
+func (p program) runtimeDir() string {
+	return filepath.Join(filepath.Dir(p.path), fmt.Sprintf("run-%d", p.user))
+}
+
 func (p program) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(p.path, args...)
 	cmd.Dir = filepath.Dir(p.path)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir()}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(), "XDG_RUNTIME_DIR=" + p.runtimeDir()}
 	if os.Getuid() == 0 && p.user != 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: p.user, Gid: p.user}}
 	}
@@ -130,7 +142,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 				}
 				end(t, p, cmd)
 				_ = cmd.Wait()
-				nothingLeft(t, token)
+				nothingLeft(t, p, token)
 			})
 		}
 	}
@@ -157,8 +169,8 @@ func TestTwoLabsAndExec(t *testing.T) {
 		send(t, cmd, syscall.SIGTERM)
 		_ = cmd.Wait()
 	}
-	nothingLeft(t, a)
-	nothingLeft(t, b)
+	nothingLeft(t, p, a)
+	nothingLeft(t, p, b)
 }
 
 // Mistakes end in one sentence that names the remedy, and leave nothing behind.
@@ -196,13 +208,9 @@ func send(t *testing.T, cmd *exec.Cmd, signals ...syscall.Signal) {
 // hang stops the one lab of the user, so that it cannot end by itself.
 func hang(t *testing.T, p program) {
 	t.Helper()
-	directory := "/run/hacluster-lab"
-	if p.user != 0 {
-		directory = filepath.Join(os.TempDir(), fmt.Sprintf("hacluster-lab-%d", p.user))
-	}
-	files, err := filepath.Glob(filepath.Join(directory, "*.json"))
+	files, err := filepath.Glob(filepath.Join(p.runtimeDir(), "hacluster-lab", "*.json"))
 	if err != nil || len(files) != 1 {
-		t.Fatalf("labs in %s: %q, %v", directory, files, err)
+		t.Fatalf("labs: %q, %v", files, err)
 	}
 	data, err := os.ReadFile(files[0])
 	if err != nil {
@@ -225,12 +233,12 @@ func down(t *testing.T, p program) {
 }
 
 // nothingLeft waits, because the kernel takes a moment to dismantle namespaces.
-func nothingLeft(t *testing.T, token string) {
+func nothingLeft(t *testing.T, p program, token string) {
 	t.Helper()
 	var left []string
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		left = processes(t, token)
-		for _, dir := range []string{os.TempDir(), "/run/hacluster-lab", filepath.Join(os.TempDir(), fmt.Sprintf("hacluster-lab-%d", nobody))} {
+		for _, dir := range []string{os.TempDir(), filepath.Join(p.runtimeDir(), "hacluster-lab")} {
 			files, err := filepath.Glob(filepath.Join(dir, "*"+token+"*"))
 			if err != nil {
 				t.Fatal(err)

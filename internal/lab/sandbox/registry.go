@@ -29,11 +29,11 @@ type Run struct {
 
 // registryDir is where runs of this user are noted: one file each, named after its token.
 func registryDir() string {
-	if os.Getuid() == 0 {
-		return "/run/hacluster-lab"
-	}
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
 		return filepath.Join(dir, "hacluster-lab")
+	}
+	if os.Getuid() == 0 {
+		return "/run/hacluster-lab"
 	}
 	return filepath.Join(os.TempDir(), fmt.Sprintf("hacluster-lab-%d", os.Getuid()))
 }
