@@ -188,7 +188,7 @@ func TestPromises(t *testing.T) {
 		{"haproxy-kill", "served again", func(r *lab.Repetition) { r.Problem = "clients are not served" }},
 		{"haproxy-kill", "moves once", func(r *lab.Repetition) { r.Moves = 0 }},
 		{"haproxy-kill", "moves once", func(r *lab.Repetition) { r.HolderAfter = "node-a" }},
-		{"haproxy-kill", "no longer than 200 ms", func(r *lab.Repetition) { r.LongestGap = 200.1 }},
+		{"haproxy-kill", "no longer than 500 ms", func(r *lab.Repetition) { r.LongestGap = 500.1 }},
 		{"node-death", "no longer than 5 s", func(r *lab.Repetition) { r.LongestGap = 5001 }},
 		{"partition", "at most once", func(r *lab.Repetition) { r.Moves = 2 }},
 		{"partition", "with the leader", func(r *lab.Repetition) { r.LeaderAfter = "node-c" }},
