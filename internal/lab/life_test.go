@@ -11,10 +11,10 @@ import (
 	"github.com/hacluster/hacluster/internal/lab/sandbox/sandboxtest"
 )
 
-// What a cluster survives beside the faults of the measurements, with the built binary and real disks.
+// What a cluster survives beside the faults of the measurements, with the built binary and real files.
 func TestSurvives(t *testing.T) {
 	sandboxtest.Need(t)
-	dir := t.TempDir()
+	dir := memoryDir(t)
 	opts := Options{Hacluster: build(t, dir), Dir: dir + "/lab"}
 	err := Run(t.Context(), opts, func(ctx context.Context, l *Lab) error {
 		for range 3 {
