@@ -23,7 +23,8 @@ func TestKillIsNoticedAtOnce(t *testing.T) {
 		args []string
 		want []string // one of these begins the reason, behind the name of the process
 	}{
-		{"master and worker", []string{"-W"}, []string{"master process", "worker process"}},
+		// "process": between the two kills the worker looked like a daemon whose parent has just left it.
+		{"master and worker", []string{"-W"}, []string{"master process", "worker process", "process"}},
 		{"one process", []string{"-db"}, []string{"process"}},
 	}
 	for _, tt := range tests {
