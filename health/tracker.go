@@ -7,9 +7,10 @@ import (
 )
 
 const (
-	// forkAge is how young an orphan may be to count as a daemon that was just forked, before it has left its parent's
-	// process group. It may be a young worker instead, whose master has died: then its own exit, which follows within
-	// milliseconds, is what is noticed.
+	// forkAge is how old a process may be that seems to have only just started. A main process may still fork its first
+	// worker. An orphan counts as a daemon that was just forked, before it has left its parent's process group; it may be
+	// a young worker instead, whose master has died: then its own exit, which follows within milliseconds, is what is
+	// noticed.
 	forkAge = time.Second
 	// reloadGrace is how long a master may be without a worker once its last one was told to leave. HAProxy 2.6 forks
 	// the next one 1 ms after that.
@@ -55,6 +56,8 @@ func (t *tracker) judge(s snapshot) verdict {
 	}
 	if !t.hasMain || main.processID != t.main.processID {
 		t.workers, t.manages, t.workerless = nil, false, 0
+	} else {
+		main.isMaster = main.isMaster || t.main.isMaster // the command line is empty while a master executes itself anew
 	}
 	t.main, t.hasMain = main, true
 	return t.judgeWorkers(s)
@@ -132,17 +135,24 @@ func (t *tracker) judgeWorkers(s snapshot) verdict {
 			t.workers = append(t.workers, p)
 			t.children[p.processID] = true
 			// Any HAProxy may fork for a moment to run an external check; a worker stays.
-			t.manages = t.manages || t.main.isMaster || s.now-p.start >= forkAge
+			t.manages = t.manages || s.now-p.start >= forkAge
 		}
 	}
+	t.manages = t.manages || t.main.isMaster && len(last)+len(t.workers) > 0
 	v := verdict{running: true, watch: append([]process{t.main}, t.workers...)}
 	if len(t.workers) > 0 || !t.manages {
 		t.workerless = 0
 		v.detail = t.describe()
-		v.unsettled = t.main.isMaster && len(t.workers) == 0 // it is about to fork its first worker
+		v.unsettled = len(t.workers) == 0 && t.mayForkSoon(s.now)
 		return v
 	}
 	return t.judgeWorkerless(s, last, v)
+}
+
+// mayForkSoon reports whether the main process may be about to fork its first worker. A young one may be a master even if
+// its command line does not say so: it is empty while the process starts, and the configuration can ask for a master too.
+func (t *tracker) mayForkSoon(now time.Duration) bool {
+	return t.main.isMaster || now-t.main.start < forkAge
 }
 
 // judgeWorkerless is about a master without a worker: a reload between two workers, or a fault.

@@ -44,6 +44,7 @@ type picture struct {
 	filePID   int           // what the pidfile says
 	processes []process
 	want      string
+	soon      bool // the next look is soon although want does not tell so
 }
 
 // film is what a tracker is shown, picture by picture.
@@ -66,7 +67,7 @@ func show(t *testing.T, usePIDFile bool, films []film) {
 				if got != p.want {
 					t.Fatalf("picture %d: %s\n     want %s", i+1, got, p.want)
 				}
-				waiting := strings.HasPrefix(got, "down") || strings.HasSuffix(got, "is being replaced") || strings.HasSuffix(got, "master process 10")
+				waiting := p.soon || strings.HasPrefix(got, "down") || strings.HasSuffix(got, "is being replaced") || strings.HasSuffix(got, "master process 10")
 				if v.unsettled != waiting {
 					t.Errorf("picture %d: unsettled = %v, want %v", i+1, v.unsettled, waiting)
 				}
@@ -86,6 +87,19 @@ func TestTrackerFollowsAMaster(t *testing.T) {
 			{processes: []process{proc(10, 1, master)}, want: "ok: haproxy master process 10"},
 			{processes: []process{proc(10, 1, master), worker(11, 10, young)}, want: "ok: haproxy master process 10, worker 11"},
 			{processes: []process{proc(10, 1, master)}, want: "down: haproxy worker process 11 exited and master process 10 has no other"},
+		}},
+		{name: "a young process may be a master all the same: its command line is empty while it starts", pictures: []picture{
+			{processes: []process{proc(10, 1, young)}, want: "ok: haproxy process 10", soon: true},
+			{after: time.Second, processes: []process{proc(10, 1, young)}, want: "ok: haproxy process 10"},
+		}},
+		{name: "a master whose command line is empty for a moment, as it executes itself anew", pictures: []picture{
+			{processes: []process{proc(10, 1, master)}, want: "ok: haproxy master process 10"},
+			{processes: []process{proc(10, 1), worker(11, 10, young)}, want: "ok: haproxy master process 10, worker 11"},
+			{processes: []process{proc(10, 1)}, want: "down: haproxy worker process 11 exited and master process 10 has no other"},
+		}},
+		{name: "a master that is known as such only after its worker has exited", pictures: []picture{
+			{processes: []process{proc(10, 1, young), worker(11, 10, young)}, want: "ok: haproxy process 10, worker 11"},
+			{processes: []process{proc(10, 1, young, master)}, want: "down: haproxy worker process 11 exited and master process 10 has no other"},
 		}},
 		{name: "a worker that outlives its master is no takeover", pictures: []picture{
 			{processes: []process{proc(10, 1), worker(11, 10)}, want: "ok: haproxy master process 10, worker 11"},
@@ -137,9 +151,9 @@ func TestTrackerDuringTakeover(t *testing.T) {
 		}},
 		{name: "haproxy -D -sf: the new process forks the daemon and exits (I5)", pictures: []picture{
 			{processes: []process{proc(10, 1)}, want: "ok: haproxy process 10"},
-			{processes: []process{orphan(20, 5, young, replacing(10))}, want: "ok: haproxy process 20"},
+			{processes: []process{orphan(20, 5, young, replacing(10))}, want: "ok: haproxy process 20", soon: true},
 			{processes: []process{orphan(20, 5, young), worker(21, 20, young)}, want: "ok: haproxy process 20, worker 21"},
-			{processes: []process{orphan(21, 20, young)}, want: "ok: haproxy process 21"},
+			{processes: []process{orphan(21, 20, young)}, want: "ok: haproxy process 21", soon: true},
 		}},
 		{name: "a daemon whose parent left late is told from a worker by its group", pictures: []picture{
 			{processes: []process{proc(20, 1), worker(21, 20)}, want: "ok: haproxy master process 20, worker 21"},
@@ -151,7 +165,7 @@ func TestTrackerDuringTakeover(t *testing.T) {
 		}},
 		{name: "the number is used again by another process", pictures: []picture{
 			{processes: []process{proc(10, 1), worker(11, 10)}, want: "ok: haproxy master process 10, worker 11"},
-			{processes: []process{proc(10, 1, young)}, want: "ok: haproxy process 10"},
+			{processes: []process{proc(10, 1, young)}, want: "ok: haproxy process 10", soon: true},
 			{processes: []process{proc(10, 1, configTest)}, want: "down: haproxy process 10 exited"},
 		}},
 	})
@@ -171,8 +185,8 @@ func TestTrackerWithPIDFile(t *testing.T) {
 		}},
 		{name: "haproxy -sf takes over before it writes the file (I5)", pictures: []picture{
 			{filePID: 10, processes: []process{proc(10, 1), proc(30, 1)}, want: "ok: haproxy process 10"},
-			{processes: []process{proc(30, 1), proc(20, 5, young, replacing(10))}, want: "ok: haproxy process 20"},
-			{filePID: 21, processes: []process{proc(30, 1), proc(21, 1, young, replacing(10))}, want: "ok: haproxy process 21"},
+			{processes: []process{proc(30, 1), proc(20, 5, young, replacing(10))}, want: "ok: haproxy process 20", soon: true},
+			{filePID: 21, processes: []process{proc(30, 1), proc(21, 1, young, replacing(10))}, want: "ok: haproxy process 21", soon: true},
 		}},
 		{name: "names the new process while the old one drains", pictures: []picture{
 			{filePID: 10, processes: []process{proc(10, 1)}, want: "ok: haproxy process 10"},
