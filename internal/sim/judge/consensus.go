@@ -1,0 +1,107 @@
+package judge
+
+import "github.com/hacluster/hacluster/fsm"
+
+// Led says that a server was seen as Raft leader of a term. A term has one leader, or nothing that is decided in it holds.
+func (j *Judge) Led(server string, term uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.acts(server, "leads")
+	if other, known := j.leaders[term]; known && other != server {
+		j.accuse("I1", "%s and %s both lead in term %d", other, server, term)
+	}
+	j.leaders[term] = server
+}
+
+// Voted says that a server granted its vote.
+func (j *Judge) Voted(server string, term uint64, candidate string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.acts(server, "votes")
+	v := vote{server, term}
+	if other, known := j.votes[v]; known && other != candidate {
+		j.accuse("I7", "%s voted for %s and for %s in term %d", server, other, candidate, term)
+	}
+	j.votes[v] = candidate
+}
+
+// DiskLost says that the store of a server id is gone for good. Nobody may act under that id again.
+func (j *Judge) DiskLost(server string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lost[server] = true
+}
+
+func (j *Judge) acts(server, how string) {
+	if j.lost[server] {
+		j.accuse("I7", "%s %s, but its disk was lost", server, how)
+	}
+}
+
+// Applied says that a server applied a committed command, for the first time or again after a restart. All servers apply the
+// same commands, for ever.
+func (j *Judge) Applied(server string, index, term uint64, command []byte) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.acts(server, "applies")
+	e := entry{term: term, command: string(command)}
+	if known, again := j.log[index]; again {
+		if known != e {
+			j.accuse("I8", "%s applies %q of term %d at index %d, where %q of term %d was committed", server, e.command, term, index, known.command, known.term)
+		}
+		return
+	}
+	if index < j.state.Index {
+		j.accuse("I8", "%s applies %q at index %d, where nothing had been committed before index %d", server, e.command, index, j.state.Index)
+		return
+	}
+	j.log[index] = e
+	j.commit(index, term, command)
+}
+
+// commit applies a command to the judge's own state and draws the consequences.
+func (j *Judge) commit(index, term uint64, command []byte) {
+	result := j.state.Apply(index, term, command)
+	if result.Denied != "" {
+		return
+	}
+	decoded, err := fsm.Decode(command)
+	if err != nil {
+		return
+	}
+	switch c := decoded.(type) {
+	case fsm.Claim:
+		j.grants[index] = grant{Grant: result.Grant, term: term, node: c.Node}
+		if result.Grant.Mode == fsm.Adopt {
+			j.adopted(c.Association, term)
+		}
+		if result.Grant.Displaces != "" {
+			j.named[result.Grant.Displaces] = true
+		}
+	case fsm.Confirm:
+		j.adopted(c.Association, term)
+	}
+}
+
+// adopted: from here on the association is one of this term.
+func (j *Judge) adopted(id fsm.AssociationID, term uint64) {
+	if l := j.lives[id]; term > l.term {
+		j.lives[id] = life{term: term, contested: j.named[id]}
+	}
+}
+
+// Restored says that a server replaced its state by a snapshot.
+func (j *Judge) Restored(server string, snapshot []byte) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.acts(server, "restores")
+	state, err := fsm.Restore(snapshot)
+	switch {
+	case err != nil:
+		j.accuse("I8", "%s restores a snapshot that cannot be read: %v", server, err)
+	case state.Index > j.state.Index:
+		j.accuse("I8", "%s restores a snapshot of index %d, but only %d were committed", server, state.Index, j.state.Index)
+	case state.Index > 0 && j.log[state.Index].term != state.Term:
+		j.accuse("I8", "%s restores a snapshot of index %d and term %d, where an entry of term %d was committed", server, state.Index, state.Term, j.log[state.Index].term)
+	}
+}
