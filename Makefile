@@ -4,6 +4,7 @@
 VERSION        ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOLANGCI_LINT  := v2.15.0
 TOOLS          := $(CURDIR)/build/tools
+MOTO           := $(CURDIR)/build/moto
 LDFLAGS        := -s -w -X main.version=$(VERSION)
 # command:package pairs: what the lab runs, and what the tests run beside it.
 LAB_NEEDS      := haproxy:haproxy nft:nftables
@@ -22,7 +23,7 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint fuzz lab-faults setup-lab setup-test clean
+.PHONY: help build demo test conformance lint fuzz lab-faults setup-lab setup-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ test: setup-test ## all tests with the race detector, the lab with the built bin
 	@echo "building and testing with the race detector; the first build takes some minutes"
 	go test -race -count=1 -timeout 20m ./...
 
+conformance: setup-test $(MOTO)/bin/moto_server ## the emulator, moto and the aws command against what AWS documents
+	HACLUSTER_MOTO=$(MOTO)/bin/moto_server go test -race -count=1 -timeout 10m ./eip/conformance
+
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT) ## gofmt, vet and a short list of linters
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted" >&2; exit 1; }
 	go vet ./...
@@ -46,7 +50,7 @@ lint: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT) ## gofmt, vet and a short list of 
 fuzz: ## each fuzz target for one minute
 	@go list ./... | while read -r pkg; do \
 	  for target in $$(go test -list '^Fuzz' "$$pkg" | grep '^Fuzz'); do \
-	    echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 1m "$$pkg" || exit 1; \
+	    echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 1m -fuzzminimizetime 5s "$$pkg" || exit 1; \
 	  done; \
 	done
 
@@ -64,6 +68,13 @@ $(TOOLS)/golangci-lint-$(GOLANGCI_LINT):
 	@mkdir -p $(TOOLS)
 	@GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
 	@mv $(TOOLS)/golangci-lint $@
+
+$(MOTO)/bin/moto_server: eip/conformance/requirements.txt
+	@python3 -c 'import ensurepip' 2>/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; }
+	@echo "installing moto into build/moto (once, about a minute)"
+	@rm -rf $(MOTO) && python3 -m venv $(MOTO)
+	@$(MOTO)/bin/pip install -q --disable-pip-version-check -r $< || { rm -rf $(MOTO); exit 1; }
+	@touch $@
 
 clean: ## remove what was built
 	rm -rf bin build

@@ -25,6 +25,8 @@ var (
 	errNoAddress = errors.New("the answer does not contain the address")
 	// errNoID means that EC2 answered success without an association id: whatever that was, it is not known to be done.
 	errNoID = errors.New("the answer does not contain an association id")
+	// errNotDry means that EC2 answered a real call as a dry run: whatever that was, it is not known to be done.
+	errNotDry = errors.New("answered as a dry run, which it was not")
 )
 
 // Config tells New which Elastic IP to move where, and how to reach EC2.
@@ -43,6 +45,8 @@ type Config struct {
 	AttemptTimeout time.Duration
 	// Credentials replaces the SDK's default chain (environment, shared files, instance role). Nil: the default chain.
 	Credentials aws.CredentialsProvider
+	// Dial replaces the way to the EC2 endpoint (and to its proxy, if any). Nil: TCP. The final check stays in front of it.
+	Dial Dial
 }
 
 // Client observes and moves one Elastic IP. Its methods are safe for concurrent use.
@@ -69,7 +73,7 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 	if b, ok := sdk.HTTPClient.(*awshttp.BuildableClient); ok {
 		base = b // carries AWS_CA_BUNDLE
 	}
-	client := newHTTPClient(base.GetTransport())
+	client := newHTTPClient(base.GetTransport(), cfg.Dial)
 	api := ec2.NewFromConfig(sdk, func(o *ec2.Options) {
 		o.HTTPClient = client
 		o.Retryer = aws.NopRetryer{}
@@ -156,7 +160,7 @@ func (c *Client) Observe(ctx context.Context) (Address, error) {
 		out, err = c.api.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{AllocationIds: []string{string(c.id)}})
 		return err
 	})
-	if err == nil && len(out.Addresses) != 1 {
+	if err == nil && (len(out.Addresses) != 1 || aws.ToString(out.Addresses[0].AllocationId) != string(c.id)) {
 		err = errNoAddress
 	}
 	if err != nil {
@@ -205,8 +209,11 @@ func (c *Client) associate(ctx context.Context, allowReassociation bool, permit 
 		})
 		return err
 	})
-	if err == nil && aws.ToString(out.AssociationId) == "" {
+	switch {
+	case err == nil && aws.ToString(out.AssociationId) == "":
 		err = errNoID
+	case !dryRun && codeOf(err) == codeDryRun:
+		err = errNotDry
 	}
 	if err != nil {
 		return "", c.fail("associate address", "AssociateAddress", err)
@@ -237,6 +244,9 @@ func (c *Client) disassociate(ctx context.Context, id AssociationID, permit Perm
 		})
 		return err
 	})
+	if !dryRun && codeOf(err) == codeDryRun {
+		err = errNotDry
+	}
 	if err != nil {
 		return c.fail("disassociate "+string(id)+" from address", "DisassociateAddress", err)
 	}

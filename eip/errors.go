@@ -88,6 +88,7 @@ const (
 	codeNoAllocation    = "InvalidAllocationID.NotFound"
 	codeNoAddress       = "InvalidAddress.NotFound"
 	codeNoInterface     = "InvalidNetworkInterfaceID.NotFound"
+	codeNoGateway       = "Gateway.NotAttached"
 	codeAssociated      = "Resource.AlreadyAssociated"
 	codeAuthFailure     = "AuthFailure"
 	codeOptInRequired   = "OptInRequired"
@@ -111,15 +112,18 @@ func classOfCode(code string) Class {
 		return Throttled
 	case codeAssociated:
 		return Conflict
-	case codeNoAllocation, codeNoAddress, codeNoInterface, codeNoAssociation, "InvalidInstanceID.NotFound":
+	case codeNoAllocation, codeNoAddress, codeNoInterface, codeNoAssociation, "InvalidNetworkInterface.NotFound",
+		"InvalidInstanceID.NotFound":
 		return Gone
 	case codeUnauthorized, codeAuthFailure, codeOptInRequired, codeSignature, codeNoToken, codeInvalidClientID, "ExpiredToken",
 		"ExpiredTokenException", "AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "IncompleteSignature",
 		"Blocked", "PendingVerification", "AddressLimitExceeded":
 		return Denied
 	case "InvalidParameter", "InvalidParameterValue", "InvalidParameterCombination", "MissingParameter", "UnknownParameter",
-		"InvalidAction", "MissingAction", "UnsupportedOperation", "InvalidAllocationID.Malformed",
-		"InvalidNetworkInterfaceID.Malformed", "InvalidNetworkInterfaceId.Malformed", "InvalidAssociationID.Malformed":
+		"InvalidParameterDependency", "InvalidQueryParameter", "MalformedQueryString", "InvalidCharacter",
+		"InvalidAction", "MissingAction", "UnsupportedOperation", "InvalidAllocationID.Malformed", "InvalidAddress.Malformed",
+		"InvalidNetworkInterfaceID.Malformed", "InvalidNetworkInterfaceId.Malformed", "InvalidAssociationID.Malformed",
+		"InvalidInstanceID.Malformed", codeNoGateway:
 		return Denied
 	default:
 		return Unknown
@@ -181,9 +185,11 @@ func (c *Client) remedyOfCode(action, code string) string {
 	case codeOptInRequired:
 		return "the account may not use region " + c.region + ": enable the region or correct eip.region"
 	case codeRequestExpired:
-		return "the request's signature is too old: check the clock of this machine"
+		return "the request's signature or the role's credentials are too old: check the clock of this machine and the instance profile"
 	case codeNoAllocation, codeNoAddress:
 		return "no such Elastic IP in region " + c.region + ": check eip.allocation_id and eip.region"
+	case codeNoGateway:
+		return "the VPC has no internet gateway: attach one"
 	case codeNoInterface:
 		return "no network interface " + string(c.target.ENI) + " in region " + c.region + ": check eip.eni"
 	default:

@@ -56,7 +56,7 @@ func newFake(t *testing.T) *ec2fake.Server {
 }
 
 // newClient returns a client of an EC2 endpoint; change may alter its configuration.
-func newClient(t *testing.T, endpoint string, change ...func(*Config)) *Client {
+func newClient(t testing.TB, endpoint string, change ...func(*Config)) *Client {
 	t.Helper()
 	// The machine's own AWS configuration must not matter.
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_CA_BUNDLE", "AWS_ACCESS_KEY_ID",

@@ -27,15 +27,25 @@ const (
 // oneShot is the RoundTripper under the SDK: it sends each request once, through its gate, or not at all.
 type oneShot struct{ base *http.Transport }
 
-// newHTTPClient builds the HTTP client of the SDK on top of base, which brings proxy and certificate settings.
-func newHTTPClient(base *http.Transport) *http.Client {
-	t := base.Clone()
+// Dial opens a connection to addr, a host:port, as net.Dialer does.
+type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+func dialTCP() Dial {
 	dialer := &net.Dialer{
 		Timeout:         dialTimeout,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
 	}
+	return dialer.DialContext
+}
+
+// newHTTPClient builds the HTTP client of the SDK on top of base, which brings proxy and certificate settings. dial nil is TCP.
+func newHTTPClient(base *http.Transport, dial Dial) *http.Client {
+	t := base.Clone()
+	if dial == nil {
+		dial = dialTCP()
+	}
 	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := dialer.DialContext(ctx, network, addr)
+		conn, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
@@ -104,7 +114,7 @@ func (o oneShot) RoundTrip(req *http.Request) (*http.Response, error) {
 // checkAnswer refuses a success that is not EC2's: the SDK takes any text that is no XML for an empty answer.
 func checkAnswer(resp *http.Response) error {
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if resp.StatusCode == http.StatusOK && (err != nil || kind != "text/xml" && kind != "application/xml") {
+	if resp.StatusCode/100 == 2 && (err != nil || kind != "text/xml" && kind != "application/xml") {
 		return fmt.Errorf("answer of type %q is not EC2's", resp.Header.Get("Content-Type"))
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 type associateResponse struct {
@@ -71,6 +72,9 @@ func errNoAllocation(id string) *apiError {
 }
 
 func errNoPublic(ip string) *apiError {
+	if _, err := netip.ParseAddr(ip); err != nil {
+		return errClient("InvalidAddress.Malformed", "Invalid IPv4 address: "+ip)
+	}
 	return errClient("InvalidAddress.NotFound", "Address '"+ip+"' not found.")
 }
 
@@ -103,11 +107,22 @@ func (a *account) targetOf(form url.Values) (*instance, netip.Addr, *apiError) {
 }
 
 func errNoInstance(id string) *apiError {
+	if !strings.HasPrefix(id, "i-") {
+		return errMalformed("InvalidInstanceID.Malformed", id, "i-...")
+	}
 	return errClient("InvalidInstanceID.NotFound", "The instance ID '"+id+"' does not exist")
 }
 
 func errNoENI(id string) *apiError {
+	if !strings.HasPrefix(id, "eni-") {
+		return errMalformed("InvalidNetworkInterfaceId.Malformed", id, "eni-...")
+	}
 	return errClient("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '"+id+"' does not exist")
+}
+
+// errMalformed refuses an id that is none. There is no such code for allocation and association ids: those are "not found".
+func errMalformed(code, id, want string) *apiError {
+	return errClient(code, `Invalid id: "`+id+`" (expecting "`+want+`")`)
 }
 
 type disassociateResponse struct {

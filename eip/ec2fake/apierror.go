@@ -38,12 +38,17 @@ func errUnauthorized() *apiError {
 	}
 }
 
-func errAuthFailure() *apiError {
-	return &apiError{
-		status: http.StatusUnauthorized, code: "AuthFailure",
-		message: "AWS was not able to validate the provided access credentials",
-	}
+// errNotValid refuses credentials or a signature. EC2's list of codes knows no SignatureDoesNotMatch.
+func errNotValid(message string) *apiError {
+	return &apiError{status: http.StatusUnauthorized, code: "AuthFailure", message: message}
 }
+
+func errAuthFailure() *apiError {
+	return errNotValid("AWS was not able to validate the provided access credentials")
+}
+
+// errExpired refuses a signature that is too old or too new, and temporary credentials that have ended: EC2 has one code for both.
+func errExpired() *apiError { return errClient("RequestExpired", "Request has expired.") }
 
 func errDryRun() *apiError {
 	return &apiError{

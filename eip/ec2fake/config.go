@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/netip"
 	"time"
 )
@@ -23,6 +24,9 @@ type Config struct {
 
 	// Now is the clock of signatures, buckets, tokens and stale reads; default time.Now. Injected delays are real time.
 	Now func() time.Time
+	// FaultsOf returns faults of one call, in addition to those of SetFaults. It is called on receipt of the request, after Call
+	// got its number and before anything is done. Nil: none.
+	FaultsOf func(*http.Request, Call) []Fault
 	// Log receives each Call, when it is over, as one line of JSON. Writes are serialised. Nil: no log.
 	Log io.Writer
 	// OnChange is called for each change of an association, in the order of the changes, before the call that made it is

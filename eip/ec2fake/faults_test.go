@@ -3,6 +3,7 @@ package ec2fake_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
 	"time"
 
@@ -197,6 +198,27 @@ func TestFaultsApplyTogether(t *testing.T) {
 	}
 	if _, at := w.holder(); at != instanceB {
 		t.Error("no effect")
+	}
+}
+
+// TestFaultsOfACall: the configuration may give each call faults of its own, and sees its number and its request.
+func TestFaultsOfACall(t *testing.T) {
+	w := newWorld(t, func(cfg *ec2fake.Config) {
+		cfg.FaultsOf = func(r *http.Request, c ec2fake.Call) []ec2fake.Fault {
+			if r.RemoteAddr == "" || c.Seq != 2 {
+				return nil
+			}
+			return []ec2fake.Fault{{Kind: ec2fake.Throttle}}
+		}
+	})
+	for call, want := range []string{"", "RequestLimitExceeded", ""} {
+		_, err := w.associate(alloc1, eniA, nil)
+		if got := codeOf(err); got != want {
+			t.Errorf("call %d: code %q, want %q", call+1, got, want)
+		}
+	}
+	if kinds := w.fake.Calls(1)[0].Faults; len(kinds) != 1 || kinds[0] != ec2fake.Throttle {
+		t.Errorf("the log says faults %v of the second call", kinds)
 	}
 }
 

@@ -160,7 +160,7 @@ func TestRoleCredentialsEndToEnd(t *testing.T) {
 	wantCode(t, describe(bare), "AuthFailure")
 
 	now.advance(time.Hour)
-	wantCode(t, describe(client), "ExpiredToken") // the SDK's own clock still says that they are good
+	wantCode(t, describe(client), "RequestExpired") // the SDK's own clock still says that they are good
 	fresh, err := load().Options().Credentials.Retrieve(t.Context())
 	if err != nil || fresh.AccessKeyID == creds.AccessKeyID {
 		t.Errorf("an hour later: %s, %v; want another key", fresh.AccessKeyID, err)

@@ -2,7 +2,6 @@ package ec2fake
 
 import (
 	"crypto/hmac"
-	"net/http"
 	"sync"
 	"time"
 )
@@ -38,9 +37,7 @@ func (k *keyring) find(id, token string, now time.Time) (AccessKey, *apiError) {
 		return AccessKey{}, errAuthFailure()
 	}
 	if !key.expires.IsZero() && !now.Before(key.expires) {
-		return AccessKey{}, &apiError{
-			status: http.StatusBadRequest, code: "ExpiredToken", message: "The provided token has expired.",
-		}
+		return AccessKey{}, errExpired()
 	}
 	return key.AccessKey, nil
 }

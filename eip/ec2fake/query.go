@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 )
 
@@ -89,12 +88,18 @@ func (s *Server) receive(r *http.Request) query {
 		call.AccessKey = sig.keyID
 	}
 	q := query{form: form, plan: s.faults.plan(call.Action, call.Instance, call.Source, call.AccessKey)}
-	call.Faults = q.plan.kinds
 	if err == nil {
 		err = s.admit(r, body, form)
 	}
 	q.refusal = err
 	q.call = s.calls.open(call)
+	if s.cfg.FaultsOf != nil {
+		call.Seq = q.call.Seq
+		for _, f := range s.cfg.FaultsOf(r, call) {
+			q.plan.add(f)
+		}
+	}
+	s.calls.update(q.call, func(c *Call) { c.Faults = q.plan.kinds })
 	return q
 }
 
@@ -140,8 +145,8 @@ func (s *Server) admit(r *http.Request, body []byte, form url.Values) *apiError 
 		return errClient("NoSuchVersion", "The requested version ("+v+") of service AmazonEC2 does not exist")
 	}
 	for _, name := range []string{"DryRun", "AllowReassociation"} {
-		if _, err := strconv.ParseBool(form.Get(name)); form.Has(name) && err != nil {
-			return errInvalid(name, form.Get(name))
+		if v := form.Get(name); form.Has(name) && v != "true" && v != "false" {
+			return errInvalid(name, v)
 		}
 	}
 	if !s.buckets.take(action, s.cfg.Now()) {

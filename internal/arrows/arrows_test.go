@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"election":            {"internal/boottime"},
 	"vrrpwire":            {"internal/boottime"},
 	"eip":                 {},
+	"eip/conformance":     {},
 	"eip/ec2fake":         {"internal/boottime"},
 	"health":              {"internal/boottime"},
 	"internal/arrows":     {},

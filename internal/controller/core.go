@@ -61,8 +61,8 @@ type Timing struct {
 	ConfirmTimeout time.Duration
 	// Settle is how long after a confirmed association a read that disagrees is put down to eventual consistency.
 	Settle time.Duration
-	// Guard is how long a contested association or an unknown attempt is watched: the lifetime of an EC2 signature (5 min)
-	// plus clock skew plus a margin.
+	// Guard is how long a contested association or an unknown attempt is watched: until EC2 refuses every request that was signed
+	// before, however wrong the clocks are (docs/adr/0007).
 	Guard time.Duration
 }
 
@@ -73,7 +73,7 @@ func DefaultTiming() Timing {
 		ObserveInterval: time.Minute,
 		ConfirmTimeout:  10 * time.Second,
 		Settle:          2 * time.Second,
-		Guard:           6 * time.Minute,
+		Guard:           31 * time.Minute,
 	}
 }
 
