@@ -103,6 +103,8 @@ func (c *Core) reasonToLeave() string {
 		return d.wantedWhy
 	case c.claim.step == holding && !c.watch.reached && c.address().Guarded():
 		return "EC2 is out of reach, and a call of the past may have to be repaired"
+	case c.claim.step == holding && !c.watch.reached && c.suspectsDrift():
+		return "EC2 is out of reach, and the address was last read elsewhere"
 	case c.unconfirmedTooLong():
 		return fmt.Sprintf("claim not confirmed for %v", c.cfg.Timing.ConfirmTimeout)
 	default:

@@ -133,6 +133,12 @@ func (c *Core) compare(read eip.Address) {
 	c.drifted(read, ours)
 }
 
+// suspectsDrift reports whether the newest read showed a move that would have to be repaired, had a second one said so too.
+func (c *Core) suspectsDrift() bool {
+	s := c.watch.suspicion
+	return s != nil && (c.cfg.Drift == Repair || s.AssociationID == "")
+}
+
 // planNextRead chooses the pace, and ends the guard when nothing signed before it can be executed any more.
 func (c *Core) planNextRead(agreed fsm.Address) {
 	w := &c.watch
