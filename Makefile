@@ -6,6 +6,10 @@ GOLANGCI_LINT  := v2.15.0
 TOOLS          := $(CURDIR)/build/tools
 MOTO           := $(CURDIR)/build/moto
 LDFLAGS        := -s -w -X main.version=$(VERSION)
+SEEDS          ?= 2000
+FROM           ?= 1
+REPEAT         ?= 1
+DURATION       ?= 10m
 # command:package pairs: what the lab runs, and what the tests run beside it.
 LAB_NEEDS      := haproxy:haproxy nft:nftables
 TEST_NEEDS     := $(LAB_NEEDS) tcpdump:tcpdump tshark:tshark /usr/bin/aws:awscli
@@ -23,7 +27,7 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test conformance lint fuzz lab-faults setup-lab setup-test clean
+.PHONY: help build demo test conformance sim sim-mutants chaos chaos-killed lint fuzz lab-faults setup-lab setup-chaos setup-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,11 +58,26 @@ fuzz: ## each fuzz target for one minute
 	  done; \
 	done
 
+sim: ## real Raft in simulated clusters, faults drawn from seeds (SEEDS=2000, FROM=1, REPEAT=1)
+	go test -count=1 -timeout 120m -v ./internal/sim -run '^TestSchedules$$' -args -seeds=$(SEEDS) -from=$(FROM) -repeat=$(REPEAT)
+
+sim-mutants: ## the simulator finds each protection that is taken out of the product
+	go test -count=1 -timeout 30m -v ./internal/sim/mutants -run '^TestMutants$$' -args -run
+
+chaos: setup-chaos build ## break a real cluster, two things at a time, and judge the evidence (DURATION=10m, SEED=)
+	bin/hacluster-lab chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED)) --out build/chaos
+
+chaos-killed: setup-chaos build ## kill every agent at once, fifty times: nothing may be forgotten
+	bin/hacluster-lab chaos --only all-killed --reps 50 --out build/chaos-killed
+
 lab-faults: setup-lab build ## every fault ten times, interleaved; the figures of docs/LAB.md
 	bin/hacluster-lab run --fault all --reps 10 --json build/faults.json
 
 setup-lab:
 	$(call install,$(LAB_NEEDS))
+
+setup-chaos:
+	$(call install,$(LAB_NEEDS) /usr/bin/aws:awscli)
 
 setup-test:
 	$(call install,$(TEST_NEEDS))

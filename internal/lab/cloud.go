@@ -56,6 +56,8 @@ func newCloud(sites []site, gateway *vnet.Gateway, log io.Writer) (*cloud, error
 		Addresses: []ec2fake.AddressSpec{{AllocationID: allocationID, PublicIP: netip.MustParseAddr(ElasticIP)}},
 		Log:       log,
 		OnChange:  c.follow,
+
+		AccessKeys: []ec2fake.AccessKey{personsKey()},
 	}
 	for _, s := range sites {
 		c.names[s.Instance] = s.Name

@@ -53,6 +53,14 @@ nodes:
 insecure: true
 eip:
   allocation_id: {{.AllocationID}}
+{{- with .Tuning.ObserveInterval}}
+  observe_interval: {{.}}
+{{- end}}
+{{- with .Tuning.SnapshotThreshold}}
+raft:
+  snapshot_threshold: {{.}}
+  trailing_logs: {{.}}
+{{- end}}
 aws:
   endpoint: http://{{.EC2}}
 health:
@@ -73,7 +81,7 @@ func renderConfig(name, text string, n *Node, cluster []site) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	err = tmpl.Execute(&out, map[string]any{
-		"Node": n.site, "Nodes": cluster, "Webs": webSites(), "Data": n.file("data"),
+		"Node": n.site, "Nodes": cluster, "Webs": webSites(), "Data": n.DataDir(), "Tuning": n.tuning,
 		"NodeHeader": nodeHeader, "RaftPort": raftPort, "AllocationID": allocationID,
 		"EC2": netip.MustParsePrefix(ec2Address).Addr(), "AdminSocket": adminSocket,
 	})

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,7 +27,28 @@ type Options struct {
 	Dir string
 	// Progress is called with one line for each step; nil: nobody is told.
 	Progress func(string)
+	// Nodes is the size of the cluster: 3 (default) to 5.
+	Nodes int
+	// Disk, if not zero, gives each node a disk of its own, in memory, of so many bytes. Otherwise it is a directory in Dir.
+	Disk int64
+	// Record keeps all client requests and all VRRP packets in files in Dir: RequestsFile and PacketsFile.
+	Record bool
+	// Tuning is for what is rare with hacluster's defaults.
+	Tuning Tuning
 }
+
+// Tuning changes a few settings of the agents; zero: hacluster's default.
+type Tuning struct {
+	ObserveInterval   time.Duration // eip.observe_interval
+	SnapshotThreshold int           // raft.snapshot_threshold and raft.trailing_logs, in log entries
+}
+
+// The files in Options.Dir that hold evidence. Agents' logs are in directories of the nodes' names.
+const (
+	CallsFile    = "ec2.jsonl"      // one ec2fake.Call a line
+	RequestsFile = "requests.jsonl" // one probe.Result a line
+	PacketsFile  = "vrrp.pcap"
+)
 
 // Lab is a running lab. It lives in the namespaces of this process; see package sandbox.
 type Lab struct {
@@ -37,6 +60,7 @@ type Lab struct {
 	nodes   []*Node
 	client  *host.Host
 	others  []*host.Host // web servers and the client
+	files   []*os.File
 	say     func(string)
 }
 
@@ -48,11 +72,9 @@ func Run(ctx context.Context, opts Options, use func(context.Context, *Lab) erro
 		l.say = func(string) {}
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
-	events, err := l.build(opts)
-	if err != nil {
+	if err := l.build(opts); err != nil {
 		return fmt.Errorf("bring the lab up: %w", err)
 	}
-	defer events.Close()
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -73,43 +95,75 @@ func Run(ctx context.Context, opts Options, use func(context.Context, *Lab) erro
 	return errors.Join(group.Wait(), l.cloud.broken())
 }
 
-// build makes everything but the nodes' machines and the client, which need EC2 to be served. The file is EC2's log.
-func (l *Lab) build(opts Options) (*os.File, error) {
+// build makes everything but the nodes' machines and the client, which need EC2 to be served.
+func (l *Lab) build(opts Options) error {
+	opts.Nodes = cmp.Or(opts.Nodes, fewestNodes)
+	if opts.Nodes < fewestNodes || opts.Nodes > mostNodes {
+		return fmt.Errorf("%d nodes: choose %d to %d", opts.Nodes, fewestNodes, mostNodes)
+	}
 	bins, err := findBinaries(opts.Hacluster)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if l.dir, err = filepath.Abs(opts.Dir); err != nil {
-		return nil, err
+		return err
 	}
 	if strings.HasPrefix(l.dir, "/run/") {
-		return nil, fmt.Errorf("directory %s: hosts have a /run of their own: choose another", l.dir)
+		return fmt.Errorf("directory %s: hosts have a /run of their own: choose another", l.dir)
 	}
 	if err := os.MkdirAll(l.dir, 0o755); err != nil {
-		return nil, err
+		return err
 	}
 	l.say("making a switch, an internet gateway and an EC2 endpoint")
 	gateway, err := l.buildNetwork()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	events, err := os.Create(filepath.Join(l.dir, "ec2.jsonl"))
+	calls, err := l.create(CallsFile)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	sites := nodeSites()
-	if l.cloud, err = newCloud(sites, gateway, events); err != nil {
-		return events, err
+	if opts.Record {
+		if err := l.record(); err != nil {
+			return err
+		}
+	}
+	sites := nodeSites(opts.Nodes)
+	if l.cloud, err = newCloud(sites, gateway, calls); err != nil {
+		return err
 	}
 	for _, s := range sites {
-		node, err := newNode(s, sites, l.dir, bins)
+		node, err := newNode(s, sites, opts, bins)
 		if err != nil {
-			return events, err
+			return err
 		}
 		l.nodes = append(l.nodes, node)
 	}
 	l.say(fmt.Sprintf("starting %d web servers", webServers))
-	return events, l.startWebServers()
+	return l.startWebServers()
+}
+
+// create makes a file in the lab's directory that is closed with the lab.
+func (l *Lab) create(name string) (*os.File, error) {
+	file, err := os.Create(filepath.Join(l.dir, name))
+	if err == nil {
+		l.files = append(l.files, file)
+	}
+	return file, err
+}
+
+// record makes the witnesses write down everything as it comes.
+func (l *Lab) record() error {
+	requests, err := l.create(RequestsFile)
+	if err != nil {
+		return err
+	}
+	packets, err := l.create(PacketsFile)
+	if err != nil {
+		return err
+	}
+	l.probes.Save(requests)
+	return l.capture.Save(packets)
 }
 
 func (l *Lab) buildNetwork() (*vnet.Gateway, error) {
@@ -174,7 +228,7 @@ func (l *Lab) startHost(spec host.Spec) (*host.Host, error) {
 func (l *Lab) close() error {
 	var errs []error
 	for _, n := range l.nodes {
-		errs = append(errs, n.powerOff())
+		errs = append(errs, n.powerOff(), n.removeDisk())
 	}
 	for _, h := range l.others {
 		errs = append(errs, h.Kill())
@@ -187,6 +241,9 @@ func (l *Lab) close() error {
 	}
 	if l.network != nil {
 		errs = append(errs, l.network.Close())
+	}
+	for _, file := range l.files {
+		errs = append(errs, file.Close())
 	}
 	return errors.Join(errs...)
 }

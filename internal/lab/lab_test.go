@@ -136,7 +136,7 @@ func testMoveCuts(t *testing.T, l *Lab) {
 }
 
 func testMetadata(t *testing.T, l *Lab) {
-	for _, s := range nodeSites() {
+	for _, s := range nodeSites(fewestNodes) {
 		client := &http.Client{Transport: &http.Transport{
 			DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
 				return dial(t, l.node(s.Name).host, address), nil

@@ -67,7 +67,7 @@ func testAllKilled(ctx context.Context, t *testing.T, l *Lab) {
 	if after.AppliedIndex <= before.AppliedIndex {
 		t.Errorf("applied index %d after %d: committed entries are lost", after.AppliedIndex, before.AppliedIndex)
 	}
-	if !after.remembers(before) {
+	if !after.Remembers(before) {
 		t.Errorf("the history %s has forgotten the last entry of %s", after.History, before.History)
 	}
 	// The election may end with another node than the holder, which is asked for a release or, if it is not up yet, displaced.
@@ -93,7 +93,7 @@ func testReplaced(ctx context.Context, t *testing.T, l *Lab) {
 	if err := replaced.powerOff(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.RemoveAll(replaced.file("data")); err != nil {
+	if err := os.RemoveAll(replaced.DataDir()); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.repair(); err != nil {

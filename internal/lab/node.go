@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hacluster/hacluster/internal/lab/host"
 	"github.com/hacluster/hacluster/internal/lab/vnet"
 )
@@ -24,21 +26,33 @@ const (
 	adminSocket   = agentRunDir + "/admin.sock"
 )
 
+// Files of a node in its directory.
+const (
+	diskDir      = "disk"
+	agentLogFile = agent + ".log"
+)
+
 // Node is one node of the cluster: a machine that can be switched off and on, with HAProxy and the agent. Its directory
 // is its disk: it survives the machine.
 type Node struct {
 	site
-	dir  string
-	bins binaries
-	host *host.Host // nil while the machine is off
-	log  agentLog
+	dir     string
+	mounted bool // its disk is a file system of its own
+	tuning  Tuning
+	bins    binaries
+	host    *host.Host // nil while the machine is off
+	log     agentLog
 }
 
 // newNode writes the node's configuration; it does not switch it on.
-func newNode(s site, cluster []site, dir string, bins binaries) (*Node, error) {
-	n := &Node{site: s, dir: filepath.Join(dir, s.Name), bins: bins}
-	n.log = agentLog{node: s.Name, path: n.file("agent.log")}
-	if err := os.MkdirAll(n.file("data"), 0o700); err != nil {
+func newNode(s site, cluster []site, opts Options, bins binaries) (*Node, error) {
+	dir, err := filepath.Abs(filepath.Join(opts.Dir, s.Name))
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{site: s, dir: dir, tuning: opts.Tuning, bins: bins}
+	n.log = agentLog{node: s.Name, path: n.file(agentLogFile)}
+	if err := n.makeDisk(opts.Disk); err != nil {
 		return nil, fmt.Errorf("make disk of %s: %w", s.Name, err)
 	}
 	for name, tmpl := range map[string]string{"haproxy.cfg": haproxyConfig, "agent.yaml": agentConfig} {
@@ -54,6 +68,32 @@ func newNode(s site, cluster []site, dir string, bins binaries) (*Node, error) {
 }
 
 func (n *Node) file(name string) string { return filepath.Join(n.dir, name) }
+
+// makeDisk makes the directory that survives the machine: on a file system of size bytes, or, if that is 0, on the lab's.
+func (n *Node) makeDisk(size int64) error {
+	if err := os.MkdirAll(n.file(diskDir), 0o700); err != nil {
+		return err
+	}
+	if size > 0 {
+		options := fmt.Sprintf("mode=0700,size=%d", size)
+		if err := unix.Mount("tmpfs", n.file(diskDir), "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options); err != nil {
+			return fmt.Errorf("mount: %w", err)
+		}
+		n.mounted = true
+	}
+	return os.MkdirAll(n.DataDir(), 0o700)
+}
+
+func (n *Node) removeDisk() error {
+	if !n.mounted {
+		return nil
+	}
+	n.mounted = false
+	if err := unix.Unmount(n.file(diskDir), unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("unmount disk of %s: %w", n.Name, err)
+	}
+	return nil
+}
 
 // powerOn starts the machine, plugs it in, and starts HAProxy and the agent.
 func (n *Node) powerOn(network *vnet.Switch) error {
@@ -93,16 +133,9 @@ func (n *Node) powerOff() error {
 
 // startMissing starts what should run on the node and does not.
 func (n *Node) startMissing() error {
-	for name, argv := range n.commands() {
-		if argv == nil {
-			continue
-		}
-		running, err := n.host.Running(name)
-		if err == nil && !running {
-			err = n.host.Run(name, argv, environment(), n.file(name+".log"))
-		}
-		if err != nil {
-			return fmt.Errorf("start %s: %w", name, err)
+	for name := range n.commands() {
+		if err := n.Start(name); err != nil {
+			return err
 		}
 	}
 	return nil

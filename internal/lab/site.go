@@ -23,6 +23,9 @@ const (
 	uplinkAddress = "198.51.100.1"
 
 	webServers = 5
+	// fewestNodes and mostNodes bound the cluster; fewestNodes is the default.
+	fewestNodes = 3
+	mostNodes   = 5
 )
 
 // ElasticIP is the public address that moves between the nodes.
@@ -38,16 +41,18 @@ type site struct {
 	Priority int
 }
 
-func nodeSites() []site {
+// nodeSites returns the first count sites for nodes.
+func nodeSites(count int) []site {
 	var sites []site
-	for i, letter := range []string{"a", "b", "c"} {
+	for i, priority := range []int{150, 100, 50, 40, 30}[:count] {
+		letter := string(rune('a' + i))
 		sites = append(sites, site{
 			Name:     "node-" + letter,
 			Address:  netip.MustParsePrefix(fmt.Sprintf("10.20.0.%d/24", 11+i)),
 			Instance: fmt.Sprintf("i-0aa0000000000000%d", 1+i),
 			ENI:      fmt.Sprintf("eni-0bb0000000000000%d", 1+i),
 			Zone:     region + letter,
-			Priority: 150 - 50*i,
+			Priority: priority,
 		})
 	}
 	return sites
@@ -69,10 +74,10 @@ func (s site) plug() vnet.Plug {
 	return vnet.Plug{Port: s.Name, Address: s.Address, Gateway: netip.MustParsePrefix(routerAddress).Addr()}
 }
 
-// NodeNames returns the names of the nodes, in order.
+// NodeNames returns the names of the nodes of a lab of the default size, in order.
 func NodeNames() []string {
 	var names []string
-	for _, s := range nodeSites() {
+	for _, s := range nodeSites(fewestNodes) {
 		names = append(names, s.Name)
 	}
 	return names
@@ -80,7 +85,7 @@ func NodeNames() []string {
 
 // NodeAddress returns the address of a node, or the zero Addr if there is none of that name.
 func NodeAddress(name string) netip.Addr {
-	for _, s := range nodeSites() {
+	for _, s := range nodeSites(mostNodes) {
 		if s.Name == name {
 			return s.Address.Addr()
 		}

@@ -23,6 +23,9 @@ const (
 	stateMaster = "Master"
 )
 
+// PhaseRunning is the Phase of a voter that knows a leader.
+const PhaseRunning = "running"
+
 // Status is what the lab reads of `hacluster status -o json`.
 type Status struct {
 	Node          string `json:"node"`
@@ -33,13 +36,23 @@ type Status struct {
 	AssociationID string `json:"association_id"`
 	Healthy       bool   `json:"healthy"`
 	Ready         bool   `json:"ready"`
-	AppliedIndex  uint64 `json:"applied_index"`
+	// Phase says in words what the Raft node does; PhaseRunning: it votes, and knows a leader.
+	Phase        string   `json:"phase"`
+	AppliedIndex uint64   `json:"applied_index"`
+	Nodes        []Member `json:"nodes"`
 	// History is kept as printed: it is compared, not read.
 	History []json.RawMessage `json:"history"`
 }
 
-// remembers reports whether the newest entry of an earlier status' history, which must have one, is still in this one.
-func (s Status) remembers(earlier Status) bool {
+// Member is one node of the cluster as the cluster agreed on it.
+type Member struct {
+	Name    string `json:"name"`
+	Healthy bool   `json:"healthy"`
+	Drained bool   `json:"drained"`
+}
+
+// Remembers reports whether the newest entry of an earlier status' history, which must have one, is still in this one.
+func (s Status) Remembers(earlier Status) bool {
 	if len(earlier.History) == 0 {
 		return false
 	}

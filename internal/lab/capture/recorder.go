@@ -37,6 +37,7 @@ type Recorder struct {
 
 	mu     sync.Mutex
 	frames []frame
+	out    *pcapgo.Writer // nil: nothing is saved
 }
 
 // Open starts to listen on every port of the switch; bridge is the interface index of the switch itself. Only frames on
@@ -113,7 +114,9 @@ func (r *Recorder) Run(ctx context.Context) error {
 			return fmt.Errorf("read packets: %w", err)
 		}
 		if link, ok := from.(*unix.SockaddrLinklayer); ok && link.Pkttype != unix.PACKET_OUTGOING && link.Ifindex != r.bridge {
-			r.add(frame{at: timestamp(control[:nc]), data: slices.Clone(data[:n])})
+			if err := r.add(frame{at: timestamp(control[:nc]), data: slices.Clone(data[:n])}); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -121,13 +124,23 @@ func (r *Recorder) Run(ctx context.Context) error {
 // Close releases the socket. Call it after Run has returned.
 func (r *Recorder) Close() error { return r.socket.Close() }
 
-func (r *Recorder) add(f frame) {
+// Save writes each frame, as it comes, to w as a file for tcpdump and tshark. Call it before Run.
+func (r *Recorder) Save(w io.Writer) (err error) {
+	r.out, err = newWriter(w)
+	return err
+}
+
+func (r *Recorder) add(f frame) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.frames) == maxFrames {
 		r.frames = slices.Delete(r.frames, 0, maxFrames/10)
 	}
 	r.frames = append(r.frames, f)
+	if r.out == nil {
+		return nil
+	}
+	return writeFrame(r.out, f)
 }
 
 func (r *Recorder) between(from, to time.Time) []frame {
@@ -156,17 +169,53 @@ func (r *Recorder) Adverts(from, to time.Time) []Advert {
 
 // WritePCAP writes what was captured from from to to as a file for tcpdump and tshark.
 func (r *Recorder) WritePCAP(w io.Writer, from, to time.Time) error {
-	out := pcapgo.NewWriterNanos(w)
-	if err := out.WriteFileHeader(maxFrame, layers.LinkTypeEthernet); err != nil {
-		return fmt.Errorf("write pcap: %w", err)
+	out, err := newWriter(w)
+	if err != nil {
+		return err
 	}
 	for _, f := range r.between(from, to) {
-		info := gopacket.CaptureInfo{Timestamp: f.at, CaptureLength: len(f.data), Length: len(f.data)}
-		if err := out.WritePacket(info, f.data); err != nil {
-			return fmt.Errorf("write pcap: %w", err)
+		if err := writeFrame(out, f); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func newWriter(w io.Writer) (*pcapgo.Writer, error) {
+	out := pcapgo.NewWriterNanos(w)
+	if err := out.WriteFileHeader(maxFrame, layers.LinkTypeEthernet); err != nil {
+		return nil, fmt.Errorf("write pcap: %w", err)
+	}
+	return out, nil
+}
+
+func writeFrame(out *pcapgo.Writer, f frame) error {
+	info := gopacket.CaptureInfo{Timestamp: f.at, CaptureLength: len(f.data), Length: len(f.data)}
+	if err := out.WritePacket(info, f.data); err != nil {
+		return fmt.Errorf("write pcap: %w", err)
+	}
+	return nil
+}
+
+// ReadPCAP returns the adverts in a file that Save or WritePCAP wrote, in order of time.
+func ReadPCAP(r io.Reader) ([]Advert, error) {
+	in, err := pcapgo.NewReader(r)
+	if err != nil {
+		return nil, fmt.Errorf("read pcap: %w", err)
+	}
+	var adverts []Advert
+	for {
+		data, info, err := in.ReadPacketData()
+		if errors.Is(err, io.EOF) {
+			slices.SortStableFunc(adverts, func(a, b Advert) int { return a.Time.Compare(b.Time) })
+			return adverts, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("read pcap: %w", err)
+		}
+		if a, ok := decode(data, info.Timestamp); ok {
+			adverts = append(adverts, a)
+		}
+	}
 }
 
 // timestamp returns when the kernel saw the frame, which is earlier than when this process got to run.

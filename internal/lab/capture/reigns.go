@@ -46,14 +46,17 @@ func Reigns(adverts []Advert) []Reign {
 
 // Overlaps counts pairs of reigns of different nodes that overlap, which is what invariant I3 forbids: Y advertised, then
 // X did, and then Y again. A reign that begins after the last advert of the one before is plain succession.
-func Overlaps(reigns []Reign) int {
-	n := 0
+func Overlaps(reigns []Reign) int { return len(Overlapping(reigns)) }
+
+// Overlapping returns the pairs that Overlaps counts, the earlier reign first.
+func Overlapping(reigns []Reign) [][2]Reign {
+	var pairs [][2]Reign
 	for i, a := range reigns {
 		for _, b := range reigns[i+1:] {
 			if a.Node != b.Node && a.VRID == b.VRID && b.First.Before(a.Last) && a.First.Before(b.Last) {
-				n++
+				pairs = append(pairs, [2]Reign{a, b})
 			}
 		}
 	}
-	return n
+	return pairs
 }

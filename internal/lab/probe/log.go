@@ -19,7 +19,11 @@ const maxResults = 180_000
 type Log struct {
 	mu      sync.Mutex
 	results []Result // in order of completion
+	out     *json.Encoder
 }
+
+// Save writes each result, as it comes, to w as a line of JSON. Call it before Run.
+func (l *Log) Save(w io.Writer) { l.out = json.NewEncoder(w) }
 
 // Run reads results from the client's line until ctx ends.
 func (l *Log) Run(ctx context.Context, line net.Conn) error {
@@ -36,17 +40,26 @@ func (l *Log) Run(ctx context.Context, line net.Conn) error {
 		case err != nil:
 			return fmt.Errorf("read probe result: %w", err)
 		}
-		l.add(r)
+		if err := l.add(r); err != nil {
+			return err
+		}
 	}
 }
 
-func (l *Log) add(r Result) {
+func (l *Log) add(r Result) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.results) == maxResults {
 		l.results = slices.Delete(l.results, 0, maxResults/10)
 	}
 	l.results = append(l.results, r)
+	if l.out == nil {
+		return nil
+	}
+	if err := l.out.Encode(r); err != nil {
+		return fmt.Errorf("save probe result: %w", err)
+	}
+	return nil
 }
 
 // Between returns the results of the requests that started from from to to. Requests that are still in flight are

@@ -28,6 +28,7 @@ table ip igw {
 }
 table bridge cut {
 	chain forward { type filter hook forward priority filter; }
+	chain input { type filter hook input priority filter; }
 }
 `
 
@@ -106,6 +107,26 @@ func (g *Gateway) Close() error {
 
 func everywhere() netip.Prefix { return netip.PrefixFrom(netip.IPv4Unspecified(), 0) }
 
+// Path is one direction of what passes between two ports or, if To is empty, from a port to one address of the router.
+type Path struct {
+	From, To string
+	Router   netip.Addr
+}
+
+// Sever severs exactly these paths, for IPv4, and heals all others; no packet sees a state in between.
+func (s *Switch) Sever(paths []Path) error {
+	var script bytes.Buffer
+	fmt.Fprintln(&script, "flush chain bridge cut forward\nflush chain bridge cut input")
+	for _, p := range paths {
+		if p.To == "" {
+			fmt.Fprintf(&script, "add rule bridge cut input iifname %q ip daddr %s drop\n", p.From, p.Router)
+			continue
+		}
+		fmt.Fprintf(&script, "add rule bridge cut forward iifname %q oifname %q ether type ip drop\n", p.From, p.To)
+	}
+	return nft(script.String())
+}
+
 // Partition severs the paths between port and each of the others, both ways, for IPv4. Everything else still passes, ARP
 // too: a VPC answers ARP by itself, whatever is cut.
 func (s *Switch) Partition(port string, others []string) error {
@@ -117,8 +138,8 @@ func (s *Switch) Partition(port string, others []string) error {
 	return nft(script.String())
 }
 
-// Heal undoes every Partition.
-func (s *Switch) Heal() error { return nft("flush chain bridge cut forward\n") }
+// Heal undoes every Partition and Sever.
+func (s *Switch) Heal() error { return s.Sever(nil) }
 
 func nft(script string) error {
 	cmd := exec.Command("nft", "-f", "-")

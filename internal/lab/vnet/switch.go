@@ -135,6 +135,9 @@ func (s *Switch) Cut(port string) error {
 	return nil
 }
 
+// Join takes the link of a port up again.
+func (s *Switch) Join(port string) error { return up(&netlink.Handle{}, port) }
+
 // Close removes the switch.
 func (s *Switch) Close() error {
 	if err := netlink.LinkDel(s.bridge); err != nil {
