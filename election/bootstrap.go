@@ -156,8 +156,18 @@ func (n *Node) ask(ctx context.Context, name string) (identityAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
 	var answer identityAnswer
-	err := n.Call(ctx, name, identityPath, nil, &answer)
-	return answer, err
+	if err := n.Call(ctx, name, identityPath, nil, &answer); err != nil {
+		return identityAnswer{}, err
+	}
+	return answer, answer.check(n.cfg.Cluster, name)
+}
+
+// check refuses what cannot be the answer of the named node; its server id would go into a configuration.
+func (a identityAnswer) check(cluster, name string) error {
+	if a.Cluster != cluster || a.Node != name || a.Incarnation == "" || strings.Contains(a.Incarnation, ".") {
+		return fmt.Errorf("it answers as %q of node %q of cluster %q", a.Incarnation, a.Node, a.Cluster)
+	}
+	return nil
 }
 
 // step is what a node without a past does next.

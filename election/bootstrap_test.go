@@ -344,7 +344,7 @@ func TestAJoinerIsCaughtUpWithItsPreviousCall(t *testing.T) {
 	}
 	for name, calls := range tests {
 		t.Run(name, func(t *testing.T) {
-			var a admission
+			a := newAdmission()
 			for i, c := range calls {
 				if got := a.caughtUp(joinRequest{ServerID: "node-c.1", Applied: c.applied}, c.commit); got != c.vote {
 					t.Errorf("call %d: caught up %v, want %v", i+1, got, c.vote)

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -36,7 +37,15 @@ type Peer struct {
 	Witness bool
 }
 
-// Config says who this node is and how it behaves. Zero timings, snapshot settings, Now and Logger get their defaults.
+// Network is how a node is reached and reaches others. Errors and deadlines are those of package net.
+type Network interface {
+	// Listen begins to take connections at address, a host:port.
+	Listen(address string) (net.Listener, error)
+	// Dial connects to address, until ctx ends.
+	Dial(ctx context.Context, address string) (net.Conn, error)
+}
+
+// Config says who this node is and how it behaves. Zero timings, snapshot settings, Network, Now and Logger get their defaults.
 type Config struct {
 	// Cluster is the name that all nodes share. Nodes of another cluster are refused.
 	Cluster string
@@ -52,6 +61,8 @@ type Config struct {
 
 	// RPC serves the calls of other nodes (Node.Call) other than /v1/identity and /v1/join. Nil answers 404.
 	RPC http.Handler
+	// Network carries the connections between nodes. Default: TCP.
+	Network Network
 	// Now reads the clock of all stamps: time since boot, suspensions included. Default: CLOCK_BOOTTIME.
 	Now func() time.Duration
 	// Logger may be nil.
@@ -96,6 +107,9 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Snapshots.Threshold, 1024)
 	orDefault(&c.Snapshots.Trailing, 1024)
 	orDefault(&c.Snapshots.Interval, time.Minute)
+	if c.Network == nil {
+		c.Network = tcpNetwork{}
+	}
 	if c.Now == nil {
 		c.Now = boottime.Now
 	}

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,8 @@ type deadlineStore struct {
 	// poisoned is called once, with a sentence for the operator. It must not block.
 	poisoned func(error)
 	poison   atomic.Pointer[error]
+	// appended is called with the outcome of each append. It must not block.
+	appended func(error)
 }
 
 // FirstIndex implements raft.LogStore.
@@ -28,9 +31,13 @@ func (s *deadlineStore) FirstIndex() (uint64, error) { return s.logs.FirstIndex(
 // LastIndex implements raft.LogStore.
 func (s *deadlineStore) LastIndex() (uint64, error) { return s.logs.LastIndex() }
 
-// GetLog implements raft.LogStore.
+// GetLog implements raft.LogStore. An entry that is damaged ends the process as a vote does that cannot be written, see end.
 func (s *deadlineStore) GetLog(index uint64, entry *raft.Log) error {
-	return s.logs.GetLog(index, entry)
+	err := s.logs.GetLog(index, entry)
+	if err != nil && !errors.Is(err, raft.ErrLogNotFound) {
+		s.end(err)
+	}
+	return err
 }
 
 // StoreLog implements raft.LogStore.
@@ -40,7 +47,9 @@ func (s *deadlineStore) StoreLog(entry *raft.Log) error {
 
 // StoreLogs implements raft.LogStore.
 func (s *deadlineStore) StoreLogs(entries []*raft.Log) error {
-	return s.write("append to the raft log", func() error { return s.logs.StoreLogs(entries) })
+	err := s.write("append to the raft log", func() error { return s.logs.StoreLogs(entries) })
+	s.appended(err)
+	return err
 }
 
 // DeleteRange implements raft.LogStore.
@@ -64,15 +73,20 @@ func (s *deadlineStore) SetUint64(key []byte, value uint64) error {
 	return s.vote(func() error { return s.stable.SetUint64(key, value) })
 }
 
-// vote writes a term or a vote. Raft panics when that fails, so a failure is reported and the call never returns: the sentence
-// reaches the operator instead of a stack trace, and Raft's main loop stands still until the process has ended.
+// vote writes a term or a vote. Raft panics when that fails, so the process ends here.
 func (s *deadlineStore) vote(do func() error) error {
 	const what = "write term or vote"
 	if err := s.write(what, do); err != nil {
-		_ = s.fail(fmt.Errorf("%s: %w: check the disk; the process ends and must be restarted", what, err))
-		select {}
+		s.end(fmt.Errorf("%s: %w: check the disk; the process ends and must be restarted", what, err))
 	}
 	return nil
+}
+
+// end reports what Raft would panic about, and never returns: the sentence reaches the operator instead of a stack trace, and
+// Raft's main loop stands still until the process has ended.
+func (s *deadlineStore) end(err error) {
+	_ = s.fail(err)
+	select {}
 }
 
 func (s *deadlineStore) write(what string, do func() error) error {

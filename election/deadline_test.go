@@ -1,8 +1,10 @@
 package election
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"go.uber.org/zap"
 )
 
 // disk is a store in memory whose writes can hang or fail.
@@ -42,7 +45,7 @@ func guardedDisk(hang int32, release <-chan struct{}) (store *deadlineStore, beg
 		}
 		return nil
 	}}
-	store = &deadlineStore{logs: d, stable: d, limit: time.Second, poisoned: func(err error) { *poisoned = append(*poisoned, err) }}
+	store = &deadlineStore{logs: d, stable: d, limit: time.Second, poisoned: func(err error) { *poisoned = append(*poisoned, err) }, appended: func(error) {}}
 	return store, begun, poisoned
 }
 
@@ -90,13 +93,41 @@ func TestAVoteThatCannotBeWrittenIsReportedAndNeverReturns(t *testing.T) {
 	t.Parallel()
 	reported := make(chan error, 1)
 	d := &disk{InmemStore: raft.NewInmemStore(), before: func() error { return syscall.ENOSPC }}
-	store := &deadlineStore{logs: d, stable: d, limit: time.Second, poisoned: func(err error) { reported <- err }}
+	store := &deadlineStore{logs: d, stable: d, limit: time.Second, poisoned: func(err error) { reported <- err }, appended: func(error) {}}
 	returned := make(chan error, 1)
 	go func() { returned <- store.SetUint64([]byte(currentTermKey), 7) }()
 	expectSentence(t, <-reported, "write term or vote", "no space left on device", "check the disk")
 	select {
 	case err := <-returned:
 		t.Errorf("SetUint64 returned %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+}
+
+// Raft panics when a committed entry cannot be read, too.
+func TestADamagedEntryIsReportedAndNeverReturned(t *testing.T) {
+	t.Parallel()
+	cfg := newCluster(t, 1).config("node-a")
+	edit(t, cfg, func(s *store) { must(t, s.bolt.StoreLog(&raft.Log{Index: 1, Data: []byte("what was committed")})) })
+	// The file is damaged under a store that is open.
+	reported := make(chan error, 1)
+	s, err := openStore(cfg.DataDir, raftLogger(zap.NewNop()))
+	must(t, err)
+	t.Cleanup(func() { must(t, s.close()) })
+	store := s.guard(time.Second, func(err error) { reported <- err }, func(error) {})
+	must(t, store.GetLog(1, new(raft.Log)))
+	data, err := os.ReadFile(dbPath(cfg))
+	must(t, err)
+	file, err := os.OpenFile(dbPath(cfg), os.O_WRONLY, 0)
+	must(t, err)
+	_, err = file.WriteAt([]byte{'!'}, int64(bytes.LastIndex(data, []byte(`"Index":1`))))
+	must(t, errors.Join(err, file.Close()))
+	returned := make(chan error, 1)
+	go func() { returned <- store.GetLog(1, new(raft.Log)) }()
+	expectSentence(t, <-reported, "is damaged", "log entry 1", "wrong checksum", "move the directory")
+	select {
+	case err := <-returned:
+		t.Errorf("GetLog returned %v", err)
 	case <-time.After(50 * time.Millisecond):
 	}
 }
@@ -111,7 +142,7 @@ func TestALogWriteThatFailsInTimeDoesNotPoison(t *testing.T) {
 		}
 		return nil
 	}}
-	store := &deadlineStore{logs: d, stable: d, limit: time.Second, poisoned: func(err error) { t.Errorf("poisoned: %v", err) }}
+	store := &deadlineStore{logs: d, stable: d, limit: time.Second, poisoned: func(err error) { t.Errorf("poisoned: %v", err) }, appended: func(error) {}}
 	if err := store.StoreLog(&raft.Log{Index: 1}); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("StoreLog on a full disk = %v", err)
 	}
@@ -125,7 +156,7 @@ func TestAPanicOfTheStoreBecomesASentence(t *testing.T) {
 	t.Parallel()
 	var reported error
 	d := &disk{InmemStore: raft.NewInmemStore(), before: func() error { panic("page 7: unexpected page type") }}
-	store := &deadlineStore{logs: d, stable: d, limit: time.Second, poisoned: func(err error) { reported = err }}
+	store := &deadlineStore{logs: d, stable: d, limit: time.Second, poisoned: func(err error) { reported = err }, appended: func(error) {}}
 	expectSentence(t, store.StoreLog(&raft.Log{Index: 1}), "the raft store is damaged", "page 7")
 	expectSentence(t, reported, "the raft store is damaged", "page 7")
 }
@@ -144,7 +175,7 @@ func TestALeaderWhoseDiskHangsEndsAndAnotherLeads(t *testing.T) {
 				}
 				return nil
 			}}
-			n.parts.logs = &deadlineStore{logs: d, stable: d, limit: time.Second, poisoned: n.fail}
+			n.parts.logs = &deadlineStore{logs: d, stable: d, limit: time.Second, poisoned: n.fail, appended: n.noteWrite}
 		})
 		leader, term := s.leader(s.nodes...)
 		synctest.Wait()

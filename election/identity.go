@@ -86,7 +86,7 @@ func identify(cfg Config, s *store) (identity, origin, error) {
 		return own, resumed, writeMarker(cfg, own)
 	case marked:
 		cfg.Logger.Warn("the raft store is lost: this node comes back as a new member and gives up its old identity",
-			zap.String("data_dir", cfg.DataDir), zap.String("lost_incarnation", marker.Incarnation))
+			zap.String(keyDataDir, cfg.DataDir), zap.String("lost_incarnation", marker.Incarnation))
 		own, err := reincarnate(cfg, s)
 		return own, returning, err
 	default:
@@ -143,8 +143,7 @@ func checkIdentity(cfg Config, data []byte, path string) (identity, bool, error)
 	return own, true, nil
 }
 
-// reincarnate makes a new identity in an empty store. Snapshots beside an empty store are those of a lost incarnation: Raft
-// would take their membership for its own, so they go. The other nodes have what they contain.
+// reincarnate makes a new identity in an empty store.
 func reincarnate(cfg Config, s *store) (identity, error) {
 	foreign, err := s.hasRaftState()
 	if err != nil {
@@ -152,9 +151,6 @@ func reincarnate(cfg Config, s *store) (identity, error) {
 	}
 	if foreign {
 		return identity{}, fmt.Errorf("%s holds a raft log of something other than hacluster: move it away or choose another data dir", s.path)
-	}
-	if err := s.dropSnapshots(); err != nil {
-		return identity{}, err
 	}
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // crypto/rand.Read never fails.

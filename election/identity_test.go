@@ -2,6 +2,7 @@ package election
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -40,7 +41,10 @@ func edit(t *testing.T, cfg Config, change func(*store)) {
 }
 
 // must fails the test at once.
-func must(t *testing.T, err error) {
+func must(t interface {
+	Helper()
+	Fatal(args ...any)
+}, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -219,25 +223,69 @@ func TestOpenRefusesWithTheRemedy(t *testing.T) {
 	}
 }
 
-// File permissions bind the file system user id of a thread, so the test needs no second user. A user that is not root is
-// bound by them anyway.
-func TestAnUnreadableDataDirNamesTheUser(t *testing.T) {
+func TestWrongPermissionsNameTheRemedy(t *testing.T) {
 	t.Parallel()
-	cfg := newCluster(t, 1).config("node-a")
-	must(t, os.Chmod(cfg.DataDir, 0o000))
-	t.Cleanup(func() { _ = os.Chmod(cfg.DataDir, 0o700) })
+	const owner = "give it the data dir (chown -R) or run as its owner"
+	tests := map[string]struct {
+		path  []string
+		mode  os.FileMode
+		words string
+	}{
+		"the data dir, not to be read": {nil, 0o000, owner},
+		"the store's directory":        {[]string{storeDir}, 0o000, owner},
+		"the store, not to be read":    {[]string{storeDir, storeName}, 0o000, owner},
+		"the store, not to be written": {[]string{storeDir, storeName}, 0o400, owner},
+		"the snapshots":                {[]string{storeDir, snapshotDir}, 0o000, "check that the data dir is a writable directory"},
+		"a snapshot's meta data":       {[]string{storeDir, snapshotDir, "*", snapshotMeta}, 0o000, owner},
+		"a snapshot's state":           {[]string{storeDir, snapshotDir, "*", "state.bin"}, 0o000, owner},
+		"the marker":                   {[]string{markerName}, 0o000, owner},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := agedStore(t)
+			found, err := filepath.Glob(filepath.Join(append([]string{cfg.DataDir}, test.path...)...))
+			must(t, err)
+			if len(found) != 1 {
+				t.Fatalf("%q found", found)
+			}
+			giveAway(t, filepath.Dir(cfg.DataDir)) // with t.TempDir's own directory around it
+			must(t, openAsOwner(cfg))
+			must(t, os.Chmod(found[0], test.mode))
+			t.Cleanup(func() { _ = os.Chmod(found[0], 0o700) })
+			expectSentence(t, openAsOwner(cfg), "permission denied", found[0], test.words)
+		})
+	}
+}
+
+// nobody stands in for the user of the service: root is not bound by permissions. A user that is not root is, and keeps its files.
+const nobody = 65534
+
+func giveAway(t *testing.T, dir string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return
+	}
+	must(t, filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Chown(path, nobody, nobody))
+	}))
+}
+
+// openAsOwner opens a node in a thread with the file system user id of nobody, which ends with the goroutine as it stays locked.
+func openAsOwner(cfg Config) error {
 	opened := make(chan error)
 	go func() {
-		// The thread ends with the goroutine, as it stays locked.
 		runtime.LockOSThread()
 		if os.Geteuid() == 0 {
-			const nobody = 65534
 			_ = unix.Setfsuid(nobody)
 		}
-		_, err := Open(cfg, &ledger{})
+		n, err := Open(cfg, &ledger{})
+		if err == nil {
+			_ = n.Close()
+		}
 		opened <- err
 	}()
-	expectSentence(t, <-opened, "permission denied", "chown", "run as its owner")
+	return <-opened
 }
 
 // damagedStores are what disks and hurried people do to a bbolt file.

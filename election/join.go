@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -41,10 +40,15 @@ type joinAnswer struct {
 
 // admission is what a leader remembers of the nodes that it lets in.
 type admission struct {
-	mu sync.Mutex
+	// turn has one slot, taken by the joiner that is being served. It is no mutex: who waits for it must be able to give up.
+	turn chan struct{}
 	// target is the commit index at the previous call of each joiner. Once its applied index has got there it is caught up:
 	// the present commit index would be a moving target in a busy cluster.
 	target map[raft.ServerID]uint64
+}
+
+func newAdmission() admission {
+	return admission{turn: make(chan struct{}, 1), target: make(map[raft.ServerID]uint64)}
 }
 
 // askToJoin makes one round: the known leader first, then the others, following a hint once.
@@ -145,8 +149,11 @@ func (n *Node) checkJoiner(ctx context.Context, join joinRequest) error {
 // admit brings a checked joiner one step further: the older incarnation goes, the new one comes without a vote, and gets the
 // vote once it has applied what was committed at its previous call. One joiner is served at a time.
 func (n *Node) admit(ctx context.Context, r *raft.Raft, join joinRequest) (voter bool, err error) {
-	n.admission.mu.Lock()
-	defer n.admission.mu.Unlock()
+	select {
+	case n.admission.turn <- struct{}{}:
+		defer func() { <-n.admission.turn }()
+	case <-ctx.Done():
+	}
 	if err := ctx.Err(); err != nil {
 		return false, err // the caller is gone; what was checked before the wait may not hold any more
 	}
@@ -185,9 +192,6 @@ func (a *admission) caughtUp(join joinRequest, commit uint64) bool {
 	target, known := a.target[join.ServerID]
 	if known && join.Applied >= target {
 		return true
-	}
-	if a.target == nil {
-		a.target = make(map[raft.ServerID]uint64)
 	}
 	a.target[join.ServerID] = commit
 	return false

@@ -17,6 +17,7 @@ const (
 	keyLeader   = "leader"
 	keyPeer     = "peer"
 	keyServerID = "server_id"
+	keyDataDir  = "data_dir"
 )
 
 // raftLogger makes Raft, which logs through hclog, write to a zap logger. Raft repeats itself for as long as a peer is down

@@ -28,6 +28,7 @@ const (
 // mux shares one TCP port between Raft and rpc. It owns every connection of the node, dialled or accepted: Raft leaves those
 // that it has accepted open when it shuts down.
 type mux struct {
+	network  Network
 	listener net.Listener
 	rpc      *lane
 	// raft is nil until Raft runs; until then its connections are refused.
@@ -40,11 +41,15 @@ type mux struct {
 	closed bool
 }
 
-// listenMux binds the address. Nothing is accepted before serve.
-func listenMux(address string) (*mux, error) {
+// tcpNetwork is the Network of production.
+type tcpNetwork struct{}
+
+// Listen implements Network. Its errors name the remedy.
+func (tcpNetwork) Listen(address string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
 	switch {
 	case err == nil:
+		return listener, nil
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("listen on %s: another process has this port: stop it (find it with ss -ltnp) or change the address of this node: %w", address, err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
@@ -52,7 +57,20 @@ func listenMux(address string) (*mux, error) {
 	default:
 		return nil, fmt.Errorf("listen on %s: correct the address of this node: %w", address, err)
 	}
-	return &mux{listener: listener, rpc: newLane(listener.Addr()), conns: make(map[*muxConn]struct{})}, nil
+}
+
+// Dial implements Network.
+func (tcpNetwork) Dial(ctx context.Context, address string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", address)
+}
+
+// listenMux binds the address. Nothing is accepted before serve.
+func listenMux(network Network, address string) (*mux, error) {
+	listener, err := network.Listen(address)
+	if err != nil {
+		return nil, err
+	}
+	return &mux{network: network, listener: listener, rpc: newLane(listener.Addr()), conns: make(map[*muxConn]struct{})}, nil
 }
 
 // openRaft begins to accept Raft connections meant for serverID.
@@ -148,8 +166,7 @@ func readPreamble(conn net.Conn) (protocol, target string, err error) {
 func (m *mux) dial(ctx context.Context, address, protocol, target string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	var dialer net.Dialer
-	dialled, err := dialer.DialContext(ctx, "tcp", address)
+	dialled, err := m.network.Dial(ctx, address)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 // servedMux is a running mux, its Raft lane open for server id node-a.1, and a dialler of its own.
 func servedMux(t *testing.T) *mux {
 	t.Helper()
-	m, err := listenMux("127.0.0.1:0")
+	m, err := listenMux(tcpNetwork{}, "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,8 @@ type life struct {
 	phase       phase
 	initialized atomic.Bool
 	admission   admission
+	// refusal says why the store takes no more entries, "" if it does.
+	refusal phase
 }
 
 // newNode makes a node without store and network.
@@ -57,6 +59,7 @@ func newNode(cfg Config, sm StateMachine) *Node {
 		leaderships: make(chan Leadership, 1),
 		fatal:       make(chan error, 1),
 		suspects:    make(chan uint64, 1),
+		life:        life{admission: newAdmission()},
 	}
 }
 
@@ -74,7 +77,7 @@ func Open(cfg Config, sm StateMachine) (*Node, error) {
 	}
 	n := newNode(cfg, sm)
 	var err error
-	if n.mux, err = listenMux(cfg.address()); err != nil {
+	if n.mux, err = listenMux(cfg.Network, cfg.address()); err != nil {
 		return nil, err
 	}
 	if n.store, err = openStore(cfg.DataDir, raftLogger(n.log)); err != nil {
@@ -125,7 +128,7 @@ func (n *Node) live(ctx context.Context) error {
 	if err := n.settle(ctx); err != nil {
 		return err
 	}
-	guarded := n.store.guard(n.cfg.Timing.LogWrite, n.fail)
+	guarded := n.store.guard(n.cfg.Timing.LogWrite, n.fail, n.noteWrite)
 	id := n.self.serverID()
 	lane := n.mux.openRaft(string(id), raftAddr(serverAddress(n.cfg.address(), id)))
 	tcp := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
@@ -234,6 +237,24 @@ func (n *Node) fail(err error) {
 	select {
 	case n.fatal <- err:
 	default:
+	}
+}
+
+// noteWrite tells of a store that begins or ceases to refuse entries, by one line in the log each and in Status. Raft does not: its
+// leader steps down, and a follower goes on answering heartbeats while it falls behind.
+func (n *Node) noteWrite(err error) {
+	is := ""
+	if err != nil {
+		is = err.Error()
+	}
+	was := n.refusal.text.Swap(&is)
+	refused := was != nil && *was != ""
+	switch {
+	case err != nil && !refused:
+		n.log.Error("the raft store refuses writes and this node falls behind: make room on its disk, or mend it",
+			zap.String(keyDataDir, n.cfg.DataDir), zap.Error(err))
+	case err == nil && refused:
+		n.log.Info("the raft store takes writes again", zap.String(keyDataDir, n.cfg.DataDir))
 	}
 }
 

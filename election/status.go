@@ -21,11 +21,13 @@ type Status struct {
 	Term uint64 `json:"term"`
 	// Leader is the name of the leader, "" if unknown.
 	Leader string `json:"leader"`
-	// LastIndex, CommitIndex and AppliedIndex are log positions. A follower whose LastIndex stands still while the
-	// leader's moves has a store that refuses writes, for one because the disk is full.
+	// LastIndex, CommitIndex and AppliedIndex are log positions.
 	LastIndex    uint64 `json:"last_index"`
 	CommitIndex  uint64 `json:"commit_index"`
 	AppliedIndex uint64 `json:"applied_index"`
+	// StoreError says why the store refuses writes, such as "no space left on device"; "" as long as it takes them. Such a node
+	// cannot lead, and does not count for durability: alert on it.
+	StoreError string `json:"store_error,omitempty"`
 	// Voters are the sorted names of the nodes that vote.
 	Voters []string `json:"voters"`
 	// RefusedConnections counts connections that spoke no known protocol, were meant for another server id, or came
@@ -43,6 +45,7 @@ func (n *Node) Status() Status {
 		Incarnation: n.self.Incarnation,
 		State:       "Starting",
 		Phase:       n.phase.get(),
+		StoreError:  n.refusal.get(),
 	}
 	if n.mux != nil {
 		s.RefusedConnections = n.mux.refused.Load()

@@ -11,17 +11,12 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
 const (
-	storeDir          = "raft"
-	storeName         = "raft.db"
-	snapshotDir       = "snapshots" // fixed by raft.FileSnapshotStore
-	retainSnapshots   = 2
-	storeLockDeadline = time.Second
+	storeDir  = "raft"
+	storeName = "raft.db"
 	// currentTermKey is Raft's own key in the stable store (raft.go, keyCurrentTerm).
 	currentTermKey = "CurrentTerm"
 )
@@ -30,13 +25,13 @@ const (
 type store struct {
 	dir       string
 	path      string
-	bolt      *raftboltdb.BoltStore
-	snapshots *raft.FileSnapshotStore
+	bolt      *boltStore
+	snapshots *snapshotStore
 	// guarded is what Raft writes through, nil before it runs.
 	guarded *deadlineStore
 }
 
-// openStore opens or creates the store under dataDir. The bbolt file is locked until close.
+// openStore opens or creates the store under dataDir and reads all of it once. The bbolt file is locked until close.
 func openStore(dataDir string, logger hclog.Logger) (*store, error) {
 	dir := filepath.Join(dataDir, storeDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -46,12 +41,16 @@ func openStore(dataDir string, logger hclog.Logger) (*store, error) {
 	if err := recoverDamage(s.path, s.openBolt); err != nil {
 		return nil, err
 	}
-	var err error
-	if s.snapshots, err = raft.NewFileSnapshotStoreWithLogger(dir, retainSnapshots, logger); err != nil {
+	files, err := raft.NewFileSnapshotStoreWithLogger(dir, retainSnapshots, logger)
+	if err != nil {
 		return nil, errors.Join(dirError("create snapshots in", dir, err), s.bolt.Close())
 	}
+	s.snapshots = &snapshotStore{FileSnapshotStore: files, dir: filepath.Join(dir, snapshotDir), bolt: s.bolt, written: func(error) {}}
 	if err := recoverDamage(s.path, s.readWhole); err != nil {
 		return nil, errors.Join(err, s.bolt.Close())
+	}
+	if err := s.snapshots.dropOthers(); err != nil {
+		return nil, errors.Join(dirError("clean up snapshots in", dir, err), s.bolt.Close())
 	}
 	return s, nil
 }
@@ -69,63 +68,24 @@ func recoverDamage(path string, do func() error) (err error) {
 }
 
 func (s *store) openBolt() (err error) {
-	s.bolt, err = raftboltdb.New(raftboltdb.Options{
-		Path:        s.path,
-		BoltOptions: &bbolt.Options{Timeout: storeLockDeadline},
-	})
-	if err != nil {
+	if s.bolt, err = openBoltStore(s.path); err != nil {
 		return openError(s.path, err)
 	}
 	return nil
 }
 
-// readWhole reads every entry once: bbolt looks at a page only when it is used, and would otherwise meet a damaged one in the
-// middle of an election, with a panic in Raft's main loop. The log is short, as it is compacted.
+// readWhole reads everything once: what is damaged would otherwise be met in the middle of an election. The log is short, as it
+// is compacted.
 func (s *store) readWhole() error {
-	list, err := s.snapshots.List()
-	if err != nil {
-		return dirError("list snapshots in", s.dir, err)
-	}
-	var covered uint64
-	if len(list) > 0 {
-		covered = list[0].Index
-	}
-	if err := s.readLog(covered); err != nil {
+	covered, err := s.snapshots.verify()
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return dirError("read snapshots in", s.dir, err)
+	case err != nil:
 		return damaged(s.path, err)
 	}
-	for _, key := range []string{identityKey, currentTermKey} {
-		if _, _, err := s.get(key); err != nil {
-			return damaged(s.path, err)
-		}
-	}
-	return nil
-}
-
-// readLog reads the log up to its end. A follower that was sent a snapshot keeps its older entries, so there may be a hole
-// behind what the newest snapshot covers; Raft reads nothing there.
-func (s *store) readLog(covered uint64) error {
-	first, err := s.bolt.FirstIndex()
-	if err != nil {
-		return fmt.Errorf("find first log entry: %w", err)
-	}
-	last, err := s.bolt.LastIndex()
-	if err != nil {
-		return fmt.Errorf("find last log entry: %w", err)
-	}
-	if first > covered+1 {
-		return fmt.Errorf("the log begins at %d, but the newest snapshot ends at %d", first, covered)
-	}
-	for index := max(first, 1); index <= last; index++ {
-		var entry raft.Log
-		err := s.bolt.GetLog(index, &entry)
-		switch {
-		case errors.Is(err, raft.ErrLogNotFound) && index <= covered:
-			index = covered
-		case err != nil:
-			return fmt.Errorf("read log entry %d of %d to %d: %w", index, first, last, err)
-		case entry.Index != index:
-			return fmt.Errorf("log entry %d calls itself %d", index, entry.Index)
-		}
+	if err := s.bolt.verify(covered); err != nil {
+		return damaged(s.path, err)
 	}
 	return nil
 }
@@ -158,7 +118,7 @@ func dirError(verb, path string, err error) error {
 func (s *store) get(key string) (value []byte, known bool, err error) {
 	value, err = s.bolt.Get([]byte(key))
 	switch {
-	case errors.Is(err, raftboltdb.ErrKeyNotFound):
+	case errors.Is(err, errKeyNotFound):
 		return nil, false, nil
 	case err != nil:
 		return nil, false, fmt.Errorf("read %s from %s: %w", key, s.path, err)
@@ -196,20 +156,6 @@ func (s *store) hasRaftState() (bool, error) {
 	return last > 0, nil
 }
 
-func (s *store) dropSnapshots() error {
-	path := filepath.Join(s.dir, snapshotDir)
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return dirError("read", path, err)
-	}
-	for _, entry := range entries {
-		if err := os.RemoveAll(filepath.Join(path, entry.Name())); err != nil {
-			return dirError("remove", path, err)
-		}
-	}
-	return nil
-}
-
 // bootstrap writes the first configuration. Raft has not run on this store, so a term without a log is what an interrupted
 // bootstrap left behind; it is taken back, or BootstrapCluster would refuse.
 func (s *store) bootstrap(config *raft.Config, members []raft.Server) error {
@@ -223,9 +169,11 @@ func (s *store) bootstrap(config *raft.Config, members []raft.Server) error {
 	return nil
 }
 
-// guard returns the store as Raft sees it, with a deadline on each write.
-func (s *store) guard(limit time.Duration, poisoned func(error)) *deadlineStore {
-	s.guarded = &deadlineStore{logs: s.bolt, stable: s.bolt, limit: limit, poisoned: poisoned}
+// guard returns the store as Raft sees it, with a deadline on each write. appended is told whether what Raft wants to keep, be it
+// log or snapshot, could be written.
+func (s *store) guard(limit time.Duration, poisoned, appended func(error)) *deadlineStore {
+	s.guarded = &deadlineStore{logs: s.bolt, stable: s.bolt, limit: limit, poisoned: poisoned, appended: appended}
+	s.snapshots.written = appended
 	return s.guarded
 }
 

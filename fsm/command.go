@@ -241,7 +241,8 @@ func strictUnmarshal(b []byte, into any) error {
 	if err := d.Decode(into); err != nil {
 		return err
 	}
-	if d.More() {
+	// Decoder.More does not see a trailing bracket.
+	if len(bytes.TrimSpace(b[d.InputOffset():])) > 0 {
 		return errors.New("trailing bytes")
 	}
 	return nil

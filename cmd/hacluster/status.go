@@ -59,6 +59,9 @@ func printStatus(w io.Writer, s adminapi.Status) error {
 		leader = "none known"
 	}
 	fmt.Fprintf(w, "leader %s, term %d; raft: %s\n", leader, s.Term, s.Phase)
+	if s.StoreError != "" {
+		fmt.Fprintf(w, "the disk of this node refuses writes, and it falls behind: make room or mend it: %s\n", s.StoreError)
+	}
 	if s.Claim != "" {
 		fmt.Fprintf(w, "this leader is %s the address\n", s.Claim)
 	}

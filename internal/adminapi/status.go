@@ -28,6 +28,8 @@ type Status struct {
 	Term   uint64 `json:"term"`
 	// Phase says in words what the Raft node does: "voter", "waiting for node-c (10.0.0.3:7946)".
 	Phase string `json:"phase"`
+	// StoreError says why this node's disk takes no more entries; it falls behind.
+	StoreError string `json:"store_error,omitempty"`
 	// Claim says in words what a leader does about the address.
 	Claim string `json:"claim,omitempty"`
 
@@ -85,7 +87,7 @@ func describe(id Identity, v *controller.View, raft election.Status) Status {
 		Cluster: id.Cluster, Node: id.Node, Version: id.Version,
 		State: string(v.State), Healthy: v.Healthy || id.Witness, Health: v.Health, EC2: v.EC2,
 		Leader: string(v.Leadership.Leader), Term: v.Leadership.Term,
-		Phase: raft.Phase, Claim: v.ClaimStep,
+		Phase: raft.Phase, StoreError: raft.StoreError, Claim: v.ClaimStep,
 		AllocationID: string(id.AllocationID), Holder: string(a.Holder), AssociationID: string(a.Association),
 		Confirmed: a.Claim != nil && a.Claim.Confirmed && !a.Claim.Released, Guarded: a.Guarded(),
 		AppliedIndex: v.Committed.Index,

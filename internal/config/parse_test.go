@@ -147,34 +147,3 @@ func TestLoadAsReadsTheFileOfAnotherNode(t *testing.T) {
 		t.Errorf("self = %q, %v; want lb-2", c.Self().Name, err)
 	}
 }
-
-// FuzzParse: no bytes make Parse panic, an error is always Errors with a line, and an accepted file is complete.
-func FuzzParse(f *testing.F) {
-	f.Add([]byte(minimal))
-	files, _ := filepath.Glob("testdata/*.yaml")
-	for _, file := range append(files, example) {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := parse("c.yaml", data, "", host)
-		if err == nil {
-			if c.Self().Name == "" || len(c.Peers()) < minNodes-1 {
-				t.Errorf("accepted without self or peers: %+v", c)
-			}
-			return
-		}
-		var problems Errors
-		if !errors.As(err, &problems) || len(problems) == 0 {
-			t.Fatalf("error is a %T, want Errors", err)
-		}
-		for _, p := range problems {
-			if p.Line < 1 || p.What == "" {
-				t.Errorf("problem without a line or a text: %+v", p)
-			}
-		}
-	})
-}

@@ -1,0 +1,120 @@
+package election
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/hashicorp/raft"
+)
+
+const (
+	snapshotDir     = "snapshots" // fixed by raft.FileSnapshotStore
+	snapshotMeta    = "meta.json" // likewise
+	retainSnapshots = 2           // the noted one, and the next until it is noted
+)
+
+// snapshotStore is Raft's snapshot store, and notes each new snapshot in the bbolt file before Raft is told that it is durable.
+//
+// Raft by itself passes over a snapshot that it cannot read, takes an older one or none, and believes the index, the term and the
+// members that an unprotected meta.json names. All three make a node forget entries that it has acknowledged (I8).
+type snapshotStore struct {
+	*raft.FileSnapshotStore
+	dir  string
+	bolt *boltStore
+	// written is called with the outcome of each snapshot. It must not block.
+	written func(error)
+}
+
+// noted names a snapshot. The zero value is none.
+type noted struct {
+	ID string `json:"id,omitempty"`
+	// Sum is the CRC-32C of its meta.json, which in turn has the checksum of the state.
+	Sum uint32 `json:"sum,omitempty"`
+}
+
+// Create implements raft.SnapshotStore.
+func (s *snapshotStore) Create(version raft.SnapshotVersion, index, term uint64, members raft.Configuration, membersIndex uint64,
+	transport raft.Transport) (raft.SnapshotSink, error) {
+	sink, err := s.FileSnapshotStore.Create(version, index, term, members, membersIndex, transport)
+	if err != nil {
+		s.written(err)
+		return nil, err
+	}
+	return &notedSink{SnapshotSink: sink, store: s}, nil
+}
+
+type notedSink struct {
+	raft.SnapshotSink
+	store  *snapshotStore
+	closed bool
+}
+
+// Close implements raft.SnapshotSink. Raft calls it again after Persist has.
+func (s *notedSink) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	err := s.finish()
+	s.store.written(err)
+	return err
+}
+
+func (s *notedSink) finish() error {
+	if err := s.SnapshotSink.Close(); err != nil {
+		return err
+	}
+	meta, err := os.ReadFile(s.store.meta(s.ID()))
+	if err != nil {
+		return fmt.Errorf("read snapshot %s back: %w", s.ID(), err)
+	}
+	if err := s.store.bolt.note(noted{ID: s.ID(), Sum: checksum(meta)}); err != nil {
+		return fmt.Errorf("note snapshot %s: %w", s.ID(), err)
+	}
+	return nil
+}
+
+func (s *snapshotStore) meta(id string) string { return filepath.Join(s.dir, id, snapshotMeta) }
+
+// verify reads the noted snapshot, if there is one, and returns the index that it covers.
+func (s *snapshotStore) verify() (covered uint64, err error) {
+	h, err := s.bolt.header()
+	if err != nil || h.Snapshot.ID == "" {
+		return 0, err
+	}
+	id := h.Snapshot.ID
+	meta, err := os.ReadFile(s.meta(id))
+	if err != nil {
+		return 0, fmt.Errorf("read snapshot %s: %w", id, err)
+	}
+	if checksum(meta) != h.Snapshot.Sum {
+		return 0, fmt.Errorf("read snapshot %s: %s has a wrong checksum", id, snapshotMeta)
+	}
+	found, state, err := s.Open(id)
+	if err != nil {
+		return 0, fmt.Errorf("read snapshot %s: %w", id, err)
+	}
+	return found.Index, state.Close()
+}
+
+// dropOthers removes what is not the noted snapshot: older ones, and what a crash has left of newer ones, which Raft has built
+// nothing on. Beside an empty store all are those of a lost incarnation, whose membership Raft would take for its own.
+func (s *snapshotStore) dropOthers() error {
+	h, err := s.bolt.header()
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, entry := range entries {
+		if entry.Name() != h.Snapshot.ID {
+			errs = append(errs, os.RemoveAll(filepath.Join(s.dir, entry.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
