@@ -27,7 +27,8 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test conformance sim sim-mutants chaos chaos-killed lint fuzz lab-faults setup-lab setup-chaos setup-test clean
+.PHONY: help build demo test conformance model model-deep sim sim-mutants chaos chaos-killed lint fuzz lab-faults \
+        setup-lab setup-model setup-chaos setup-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +59,12 @@ fuzz: ## each fuzz target for one minute
 	  done; \
 	done
 
+model: setup-model ## the claim protocol in Promela, exhaustively within bounds, and mutants that must fail (about 3 minutes)
+	go run ./model
+
+model-deep: setup-model ## the same with larger bounds (see docs/MODEL.md)
+	go run ./model -deep
+
 sim: ## real Raft in simulated clusters, faults drawn from seeds (SEEDS=2000, FROM=1, REPEAT=1)
 	go test -count=1 -timeout 120m -v ./internal/sim -run '^TestSchedules$$' -args -seeds=$(SEEDS) -from=$(FROM) -repeat=$(REPEAT)
 
@@ -75,6 +82,9 @@ lab-faults: setup-lab build ## every fault ten times, interleaved; the figures o
 
 setup-lab:
 	$(call install,$(LAB_NEEDS))
+
+setup-model:
+	$(call install,spin:spin gcc:gcc)
 
 setup-chaos:
 	$(call install,$(LAB_NEEDS) /usr/bin/aws:awscli)

@@ -211,10 +211,10 @@ func TestFaultsOfACall(t *testing.T) {
 			return []ec2fake.Fault{{Kind: ec2fake.Throttle}}
 		}
 	})
-	for call, want := range []string{"", "RequestLimitExceeded", ""} {
+	for number, want := range []string{"", "RequestLimitExceeded", ""} {
 		_, err := w.associate(alloc1, eniA, nil)
-		if got := codeOf(err); got != want {
-			t.Errorf("call %d: code %q, want %q", call+1, got, want)
+		if got := code(err); got != want {
+			t.Errorf("call %d: code %q, want %q", number+1, got, want)
 		}
 	}
 	if kinds := w.fake.Calls(1)[0].Faults; len(kinds) != 1 || kinds[0] != ec2fake.Throttle {

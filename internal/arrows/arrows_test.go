@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"internal/config":      {},
 	"internal/controller":  {"eip", "election", "fsm", "health"},
 	"internal/adminapi":    {"election", "fsm", "internal/controller"},
+	"model":                {},
 	"internal/sim":         {"eip", "eip/ec2fake", "election", "fsm", "health", "internal/controller", "internal/sim/judge", "internal/sim/simnet", "vrrpwire"},
 	"internal/sim/judge":   {"fsm"},
 	"internal/sim/mutants": {},
