@@ -22,7 +22,10 @@ const (
 	checkTries = 3
 )
 
-var errUnsettled = errors.New("the check was overtaken by a pause or by a peer's advert")
+var (
+	errUnsettled = errors.New("the check was overtaken by a pause or by a peer's advert")
+	errNobody    = errors.New("no peer can be sent to")
+)
 
 // reign is what there is to do on the wire while the node is Master. All times are CLOCK_BOOTTIME.
 type reign struct {
@@ -31,7 +34,7 @@ type reign struct {
 	start      time.Duration // nothing is sent before
 	interval   time.Duration
 	slot       time.Duration // when the next regular advert is due
-	withheld   bool          // the permit held back the advert of this slot
+	withheld   bool          // the advert of this slot was held back
 	owesAnswer bool          // a peer's advert asks for one of ours
 	lastSent   time.Duration
 	retryAt    time.Duration // nothing is tried before; 0: the last try went well
@@ -46,8 +49,8 @@ func (r *reign) due() time.Duration {
 	return max(at, r.retryAt)
 }
 
-// skipMissed moves to the slot that holds now: what was missed is not sent in a burst. It returns whether the permit
-// was what stopped the advert that is given up here.
+// skipMissed moves to the slot that holds now: what was missed is not sent in a burst. It returns whether an advert
+// that was held back is given up here.
 func (r *reign) skipMissed(now time.Duration) (suppressed bool) {
 	late := now - r.slot
 	if late < r.interval {
@@ -120,16 +123,18 @@ func (e *Endpoint) serve(now time.Duration) bool {
 		e.stats.Suppressed++
 	}
 	if err := e.check(); err != nil {
-		if r.retryAt == 0 {
-			e.log.Info("adverts held back", zap.Error(err))
-		}
-		r.refused(now, e.cfg.Now())
+		e.holdBack(now, err)
 		return false
+	}
+	left := e.broadcast(e.cfg.Priority)
+	if !left && len(e.cfg.Peers) > 0 {
+		e.holdBack(now, errNobody) // ARP is answered in a moment if at all, long before the next slot
+		return true
 	}
 	if r.retryAt != 0 {
 		e.log.Info("adverts go out again")
 	}
-	if e.broadcast(e.cfg.Priority) {
+	if left {
 		e.stats.Sent++
 		r.advertised = true
 	}
@@ -137,15 +142,24 @@ func (e *Endpoint) serve(now time.Duration) bool {
 	return true
 }
 
+// holdBack puts the advert that was due at the time due off for a moment.
+func (e *Endpoint) holdBack(due time.Duration, why error) {
+	if e.reign.retryAt == 0 {
+		e.log.Info("adverts held back", zap.Error(why))
+	}
+	e.reign.refused(due, e.cfg.Now())
+}
+
 // check is I3 right before a send: the permit holds for evidence newer than anything that a peer is known to have
 // said, and the drain that follows it brought nothing new. Where a packet came in, or time went by, while the
-// permit was asked, its answer is about the past, and it is asked again.
+// permit was asked or the peers were surveyed, its answer is about the past, and it is asked again.
 func (e *Endpoint) check() error {
 	for range checkTries {
 		suspectAt, asked := e.suspectAt, e.cfg.Now()
 		if err := e.permit(suspectAt); err != nil {
 			return err
 		}
+		e.survey()
 		if err := e.drain(); err != nil {
 			return err
 		}
@@ -156,8 +170,16 @@ func (e *Endpoint) check() error {
 	return errUnsettled
 }
 
+// survey finds out which peers an advert would leave for at once. I3 needs that: what the kernel parks until ARP is
+// answered leaves seconds later, without a check, even if this process is dead by then.
+func (e *Endpoint) survey() {
+	for _, peer := range e.cfg.Peers {
+		e.obstacles[peer] = e.conn.obstacle(peer)
+	}
+}
+
 // broadcast sends one logical advert to each peer, all with the same IP ID as keepalived does, and reports whether
-// any packet left. An unreachable peer does not keep the others from hearing it.
+// any packet left. An unreachable peer does not keep the others from hearing it. A survey precedes it.
 func (e *Endpoint) broadcast(priority uint8) bool {
 	e.ipID = max(e.ipID+1, 1) // the kernel would replace 0
 	left := false
@@ -170,6 +192,9 @@ func (e *Endpoint) broadcast(priority uint8) bool {
 }
 
 func (e *Endpoint) sendTo(peer netip.Addr, priority uint8) error {
+	if err := e.obstacles[peer]; err != nil {
+		return err
+	}
 	b, err := e.cfg.advert(priority).Append(e.buf[:0], e.cfg.Source, peer, e.cfg.Checksum)
 	if err != nil {
 		return err
@@ -180,7 +205,10 @@ func (e *Endpoint) sendTo(peer netip.Addr, priority uint8) error {
 
 // noteSend logs a peer that cannot be sent to once, and once more when it can be again.
 func (e *Endpoint) noteSend(peer netip.Addr, err error) {
-	if err != nil {
+	switch {
+	case errors.Is(err, errUnresolved):
+		e.stats.Unresolved++
+	case err != nil:
 		e.stats.SendErrors++
 	}
 	if failing := err != nil; failing != e.failing[peer] {

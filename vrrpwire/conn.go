@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -25,6 +26,9 @@ const (
 // spare: what is longer is cut and then rejected by its length.
 const maxPacket = 2048
 
+// protocolUDP is the protocol of the one datagram that is no advert (IANA, Protocol Numbers).
+const protocolUDP = 17
+
 // What recv says when there is no packet to return.
 var (
 	errNoPacket = errors.New("no packet is queued")
@@ -41,15 +45,26 @@ type packet struct {
 
 // datagrams is the network as an Endpoint sees it.
 type datagrams interface {
+	inbox
+	outbox
+	io.Closer
+}
+
+type inbox interface {
 	// wait blocks until a packet may be queued, or until ctx ends and then returns its error.
 	wait(ctx context.Context) error
 	// recv returns the oldest queued packet without blocking; errNoPacket when there is none; errOverrun once when
 	// packets were lost since the last call, instead of errNoPacket: a queue is never called empty when it was full.
 	recv() (packet, error)
-	// send hands one payload to the network without blocking: what cannot leave now is not sent at all, since an
-	// advert that leaves late is worse than none.
+}
+
+// outbox sends a packet now or not at all, since an advert that leaves late is worse than none.
+type outbox interface {
+	// obstacle returns nil if a packet to dst would leave at once. If it would wait for ARP, the error wraps
+	// errUnresolved, and the link-layer address is being asked for. It may have to wait for a lock of the kernel's.
+	obstacle(dst netip.Addr) error
+	// send hands one payload to the network without blocking. It is for a dst without an obstacle.
 	send(dst netip.Addr, id uint16, payload []byte) error
-	Close() error
 }
 
 // rawConn is a raw IPv4 socket of protocol 112, bound to the source address.
@@ -57,6 +72,7 @@ type rawConn struct {
 	conn  *ipv4.RawConn
 	fd    syscall.RawConn
 	src   netip.Addr
+	hops  *nextHops
 	buf   [maxPacket]byte
 	drops uint32 // the kernel's count when it was last read
 }
@@ -70,14 +86,19 @@ func openRaw(source netip.Addr, device string) (datagrams, error) {
 	if err != nil {
 		return nil, explainOpen(err, source, device)
 	}
-	raw, err := newRawConn(conn.(*net.IPConn), source)
+	hops, err := openNextHops(source, device)
 	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	raw, err := newRawConn(conn.(*net.IPConn), source, hops)
+	if err != nil {
+		hops.close()
 		return nil, errors.Join(err, conn.Close())
 	}
 	return raw, nil
 }
 
-func newRawConn(conn *net.IPConn, source netip.Addr) (*rawConn, error) {
+func newRawConn(conn *net.IPConn, source netip.Addr, hops *nextHops) (*rawConn, error) {
 	raw, err := ipv4.NewRawConn(conn)
 	if err != nil {
 		return nil, fmt.Errorf("set IP_HDRINCL on the VRRP socket: %w", err)
@@ -86,7 +107,7 @@ func newRawConn(conn *net.IPConn, source netip.Addr) (*rawConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reach the descriptor of the VRRP socket: %w", err)
 	}
-	return &rawConn{conn: raw, fd: fd, src: source}, nil
+	return &rawConn{conn: raw, fd: fd, src: source, hops: hops}, nil
 }
 
 func bindToDevice(device string) func(network, address string, c syscall.RawConn) error {
@@ -207,10 +228,39 @@ func parseIPv4(b []byte) packet {
 	return p
 }
 
+func (c *rawConn) obstacle(dst netip.Addr) error {
+	asked, err := c.hops.resolved(dst)
+	if !errors.Is(err, errUnresolved) || asked {
+		return err
+	}
+	if sendErr := c.provoke(dst); sendErr != nil {
+		return fmt.Errorf("%w; %w", err, sendErr)
+	}
+	return err
+}
+
+// provoke has the kernel ask for the link-layer address of the next hop to dst. A process that may not write the
+// neighbour table can only send something that needs it: an empty datagram from and to UDP port 9, discard
+// (RFC 863). It may leave late, which does no harm. While the kernel asks (about 3 s) none is sent, so there are few.
+func (c *rawConn) provoke(dst netip.Addr) error {
+	discard := [...]byte{0, 9, 0, 9, 0, 8, 0, 0} // source port, destination port, length, no checksum
+	if err := c.write(dst, protocolUDP, 0, discard[:]); err != nil {
+		return fmt.Errorf("ask for it with a datagram to UDP port 9, which a firewall must let out: %w", err)
+	}
+	return nil
+}
+
 func (c *rawConn) send(dst netip.Addr, id uint16, payload []byte) error {
+	if err := c.write(dst, Protocol, id, payload); err != nil {
+		return fmt.Errorf("send VRRP packet to %v: %w", dst, err)
+	}
+	return nil
+}
+
+func (c *rawConn) write(dst netip.Addr, protocol int, id uint16, payload []byte) error {
 	header := ipv4.Header{
 		Version: ipv4.Version, Len: ipv4.HeaderLen, TOS: sendTOS, TotalLen: ipv4.HeaderLen + len(payload),
-		ID: int(id), TTL: sendTTL, Protocol: Protocol, Src: c.src.AsSlice(), Dst: dst.AsSlice(),
+		ID: int(id), TTL: sendTTL, Protocol: protocol, Src: c.src.AsSlice(), Dst: dst.AsSlice(),
 	}
 	b, err := header.Marshal()
 	if err != nil {
@@ -221,11 +271,11 @@ func (c *rawConn) send(dst netip.Addr, id uint16, payload []byte) error {
 	err = c.fd.Control(func(fd uintptr) {
 		sendErr = unix.Sendto(int(fd), b, unix.MSG_DONTWAIT, &unix.SockaddrInet4{Addr: dst.As4()})
 	})
-	if err := errors.Join(err, os.NewSyscallError("sendto", sendErr)); err != nil {
-		return fmt.Errorf("send VRRP packet to %v: %w", dst, err)
-	}
-	return nil
+	return errors.Join(err, os.NewSyscallError("sendto", sendErr))
 }
 
-// Close closes the socket.
-func (c *rawConn) Close() error { return c.conn.Close() }
+// Close closes the sockets.
+func (c *rawConn) Close() error {
+	c.hops.close()
+	return c.conn.Close()
+}

@@ -9,6 +9,7 @@
 //	errors.go      why packets are rejected, in keepalived's words
 //	config.go      one virtual router as this node speaks it
 //	conn.go        the raw socket
+//	nexthop.go     whether a packet would leave at once
 //	endpoint.go    reign, resign, counters
 //	listener.go    drain the socket; accept or reject
 //	advertiser.go  the schedule, and the check right before each send
@@ -20,5 +21,7 @@
 // its quorum evidence. The endpoint adds what only the wire can know. Right before each advert, with one mutex held
 // from here to the send, it reads every packet that the kernel has queued. If a peer has been heard to advertise a
 // non-zero priority, the permit must be given anew for evidence that started after that was read. Packets lost to a
-// full queue count as such an advert. What remains is a pause between the last look at the clock and the system call.
+// full queue count as such an advert. An advert leaves now or not at all: no packet, priority 0 included, is given to
+// the kernel for a peer whose next hop is not resolved, since it would be parked until ARP is answered, and leave
+// behind all these checks. What remains is a pause between the last look at the clock and the system call.
 package vrrpwire

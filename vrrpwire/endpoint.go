@@ -31,8 +31,9 @@ type Heard struct {
 type Stats struct {
 	Sent                 uint64            // adverts with the node's priority
 	PriorityZeroSent     uint64            // adverts with priority 0
-	Suppressed           uint64            // regular adverts that the check before each send (Permit) held back for good
+	Suppressed           uint64            // regular adverts given up: Permit held them back, or no peer could be sent to
 	SendErrors           uint64            // packets, one peer each, that could not be sent
+	Unresolved           uint64            // tries to send one, not made since the packet would have waited for ARP
 	Received             uint64            // adverts accepted from peers
 	PriorityZeroReceived uint64            // of these, with priority 0
 	HeardDropped         uint64            // of these, lost from a full Heard queue
@@ -56,15 +57,17 @@ type Endpoint struct {
 	mu        sync.Mutex
 	closed    bool
 	reign     reign
-	suspectAt time.Duration       // when a peer was last heard to advertise, accepted or not; 0: never
-	ipID      uint16              // of the last advert
-	failing   map[netip.Addr]bool // peers that the last send did not reach
+	suspectAt time.Duration        // when a peer was last heard to advertise, accepted or not; 0: never
+	ipID      uint16               // of the last advert
+	obstacles map[netip.Addr]error // what keeps a packet to a peer from leaving at once; see survey
+	failing   map[netip.Addr]bool  // peers that the last send did not reach
 	stats     Stats
 	buf       []byte
 }
 
 // Open checks the configuration and opens the raw socket, for which the process needs CAP_NET_RAW and nothing
-// else. It starts nothing. The endpoint must be run, or closed.
+// else; netlink must not be forbidden to it. It starts nothing, but has the kernel ask for the link-layer addresses of
+// the peers, so that the first advert finds them known. The endpoint must be run, or closed.
 func Open(cfg Config, permit Permit) (*Endpoint, error) {
 	return open(cfg, permit, func() (datagrams, error) { return openRaw(cfg.Source, cfg.Interface) })
 }
@@ -86,14 +89,17 @@ func open(cfg Config, permit Permit, dial func() (datagrams, error)) (*Endpoint,
 	for _, peer := range cfg.Peers {
 		peers[peer] = true
 	}
-	return &Endpoint{
+	e := &Endpoint{
 		cfg: cfg, peers: peers, permit: permit, conn: conn,
-		log:     cfg.Logger.Named("vrrp").With(zap.Uint8("vrid", cfg.VRID)),
-		heard:   make(chan Heard, heardQueue),
-		wake:    make(chan struct{}, 1),
-		failing: make(map[netip.Addr]bool, len(peers)),
-		stats:   Stats{Rejected: make(map[Reason]uint64)},
-	}, nil
+		log:       cfg.Logger.Named("vrrp").With(zap.Uint8("vrid", cfg.VRID)),
+		heard:     make(chan Heard, heardQueue),
+		wake:      make(chan struct{}, 1),
+		obstacles: make(map[netip.Addr]error, len(peers)),
+		failing:   make(map[netip.Addr]bool, len(peers)),
+		stats:     Stats{Rejected: make(map[Reason]uint64)},
+	}
+	e.survey()
+	return e, nil
 }
 
 // Run listens and, in a reign, advertises until ctx ends or the socket fails. It then resigns, so that the peers
@@ -141,8 +147,9 @@ func (e *Endpoint) Reign(notBefore time.Duration) {
 	e.poke()
 }
 
-// Resign ends the reign: if it was heard of at all, priority 0 goes to every peer once. When Resign returns this has
-// been sent, and no advert with another priority follows before the next Reign (I3). It may be repeated.
+// Resign ends the reign: if it was heard of at all, priority 0 goes once to every peer that it can leave for at once.
+// When Resign returns this has been sent, and no advert with another priority follows before the next Reign (I3). It
+// may be repeated.
 func (e *Endpoint) Resign(reason string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -154,11 +161,20 @@ func (e *Endpoint) Resign(reason string) {
 	if ended.withheld {
 		e.stats.Suppressed++
 	}
-	if ended.advertised && e.broadcast(PriorityStop) {
+	said := ended.advertised && e.farewell()
+	e.log.Info("reign on the wire ended", zap.String("reason", reason), zap.Bool("priority_zero", said))
+	e.poke()
+}
+
+// farewell sends priority 0 and reports whether any packet left. It too leaves now or not at all: one that came
+// seconds later would have the peers look for a new Master while they have one.
+func (e *Endpoint) farewell() bool {
+	e.survey()
+	left := e.broadcast(PriorityStop)
+	if left {
 		e.stats.PriorityZeroSent++
 	}
-	e.log.Info("reign on the wire ended", zap.String("reason", reason), zap.Bool("priority_zero", ended.advertised))
-	e.poke()
+	return left
 }
 
 // Heard delivers the adverts of the peers, oldest first. The queue holds 64; the oldest gives way to a new one and

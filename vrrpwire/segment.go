@@ -17,6 +17,18 @@ const segmentQueue = 256
 type Segment struct {
 	mu    sync.Mutex
 	ports map[netip.Addr]*port
+	relay Relay
+}
+
+// Relay decides what becomes of a packet. It is called at the moment of the send, with the sending endpoint locked, so it must
+// not call an endpoint. deliver hands the packet to its destination; it may be called later, or not at all.
+type Relay func(from, to netip.Addr, payload []byte, deliver func())
+
+// SetRelay puts a relay between the endpoints, for packets sent from now on. Nil delivers at once.
+func (s *Segment) SetRelay(r Relay) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.relay = r
 }
 
 // NewSegment returns a wire with nobody on it.
@@ -71,9 +83,20 @@ func (p *port) recv() (packet, error) {
 	return packet{}, errNoPacket
 }
 
+// obstacle: on a segment nothing waits.
+func (p *port) obstacle(netip.Addr) error { return nil }
+
 // send loses a packet to an address that nobody has, as a network does.
 func (p *port) send(dst netip.Addr, id uint16, payload []byte) error {
-	p.segment.deliver(packet{src: p.address, dst: dst, id: id, ttl: sendTTL, payload: slices.Clone(payload)})
+	pkt := packet{src: p.address, dst: dst, id: id, ttl: sendTTL, payload: slices.Clone(payload)}
+	p.segment.mu.Lock()
+	relay := p.segment.relay
+	p.segment.mu.Unlock()
+	if relay == nil {
+		p.segment.deliver(pkt)
+		return nil
+	}
+	relay(pkt.src, pkt.dst, pkt.payload, func() { p.segment.deliver(pkt) })
 	return nil
 }
 

@@ -307,11 +307,8 @@ func inside(t *testing.T, ns netns.NsHandle, f func()) {
 func (v veth) world(t *testing.T) world {
 	t.Helper()
 	return world{
-		peer: v.openRaw(t, peerAddr), stranger: v.openRaw(t, strangerAddr), now: boottime.Now,
-		open: func(cfg Config, permit Permit) (e *Endpoint, err error) {
-			inside(t, v.node, func() { e, err = Open(cfg, permit) })
-			return e, err
-		},
+		peer: v.openRaw(t, peerAddr, peerDevice), stranger: v.openRaw(t, strangerAddr, peerDevice), now: boottime.Now,
+		open: v.open(t),
 		queued: func(e *Endpoint) (waiting bool) {
 			err := e.conn.(*rawConn).fd.Control(func(fd uintptr) { waiting, _ = readable(int(fd)) })
 			return err == nil && waiting
@@ -319,10 +316,18 @@ func (v veth) world(t *testing.T) world {
 	}
 }
 
-func (v veth) openRaw(t *testing.T, addr netip.Addr) (conn datagrams) {
+// open returns Open in the node's namespace.
+func (v veth) open(t *testing.T) func(Config, Permit) (*Endpoint, error) {
+	return func(cfg Config, permit Permit) (e *Endpoint, err error) {
+		inside(t, v.node, func() { e, err = Open(cfg, permit) })
+		return e, err
+	}
+}
+
+func (v veth) openRaw(t *testing.T, addr netip.Addr, device string) (conn datagrams) {
 	t.Helper()
 	var err error
-	inside(t, v.peer, func() { conn, err = openRaw(addr, peerDevice) })
+	inside(t, v.peer, func() { conn, err = openRaw(addr, device) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -366,9 +366,6 @@ func cmpOr(a, b string) string {
 }
 
 func TestOneVoice(t *testing.T) {
-	flap := func(e *Evidence) {
-		e.Faults = []Fault{{Kind: "link-flap", Period: during(18, 19), Parts: []Part{{PartLink, "node-a", ""}}}}
-	}
 	// interject lets node-a advertise in the middle of node-b's reign.
 	interject := func(e *Evidence, times ...float64) {
 		for _, seconds := range times {
@@ -382,29 +379,12 @@ func TestOneVoice(t *testing.T) {
 			e.Adverts = slices.Concat(adverts(11, 150, -3.8, 10.55), adverts(12, 100, 10.2, 60))
 			slices.SortFunc(e.Adverts, func(a, b capture.Advert) int { return a.Time.Compare(b.Time) })
 		}, "I3 node-b: node-a and node-b both advertised for 300ms"},
-		"an advert that the kernel sent when the link was up again": {func(e *Evidence) {
-			flap(e)
+		"an advert that the kernel held back until the link was up again": {func(e *Evidence) {
+			e.Faults = []Fault{{Kind: "link-flap", Period: during(18, 19), Parts: []Part{{PartLink, "node-a", ""}}}}
 			interject(e, 20, 20.00001)
-		}, ""},
-		"adverts that the kernel sent to one peer after the other": {func(e *Evidence) {
-			flap(e)
-			interject(e, 20, 20.00001, 20.05, 20.05001)
-			for i, a := range e.Adverts {
-				if a.Time.Equal(wall(20.05)) || a.Time.Equal(wall(20.05001)) {
-					e.Adverts[i].Dst = netip.MustParseAddr("10.20.0.13")
-				}
-			}
-		}, ""},
-		"adverts anew after the link was up again": {func(e *Evidence) {
-			flap(e)
-			interject(e, 20, 20.02)
 		}, "I3 node-a: node-b and node-a both advertised"},
 		"an advert of a node whose link was up": {func(e *Evidence) { interject(e, 20, 20.00001) },
 			"I3 node-a: node-b and node-a both advertised"},
-		"an advert long after the link was up again": {func(e *Evidence) {
-			flap(e)
-			interject(e, 30, 30.00001)
-		}, "I3 node-a: node-b and node-a both advertised"},
 		"a switch that saw nothing": {func(e *Evidence) { e.Adverts = nil }, "I3: no advert was captured"},
 	}.test(t)
 }

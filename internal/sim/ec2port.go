@@ -1,0 +1,153 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"sync/atomic"
+
+	"github.com/hacluster/hacluster/eip"
+	"github.com/hacluster/hacluster/internal/sim/simnet"
+)
+
+// desk is what a process's ports know of the driver's doings.
+type desk struct {
+	news    *news
+	granted atomic.Uint64 // index of the newest claim that the driver was told of
+	// checking counts final checks under way: they are made with locks held, so nothing in them may wait.
+	checking atomic.Int64
+	asked    atomic.Uint64        // term that the newest final check asked Raft about
+	let      atomic.Pointer[call] // passed its final check, and is about to be written
+}
+
+// ec2Port is controller.EC2: the real client, with every mutating call on record.
+type ec2Port struct {
+	life   *life
+	client *eip.Client
+}
+
+// Observe implements controller.EC2.
+func (p ec2Port) Observe(ctx context.Context) (eip.Address, error) {
+	p.life.step()
+	a, err := p.client.Observe(ctx)
+	p.life.step()
+	return a, err
+}
+
+// Associate implements controller.EC2.
+func (p ec2Port) Associate(ctx context.Context, allowReassociation bool, permit eip.Permit) (eip.AssociationID, error) {
+	made := p.begin(&call{associate: true, allow: allowReassociation})
+	id, err := p.client.Associate(ctx, allowReassociation, p.life.finalCheck(made, permit))
+	p.returned(made, err)
+	return id, err
+}
+
+// Disassociate implements controller.EC2.
+func (p ec2Port) Disassociate(ctx context.Context, id eip.AssociationID, permit eip.Permit) error {
+	made := p.begin(&call{association: id})
+	err := p.client.Disassociate(ctx, id, p.life.finalCheck(made, permit))
+	p.returned(made, err)
+	return err
+}
+
+// begin: the claim is the newest one granted, because the core has one call out at a time and claims nothing new meanwhile.
+func (p ec2Port) begin(made *call) *call {
+	made.life, made.claim = p.life, p.life.granted.Load()
+	p.life.step()
+	return p.life.node.world.cloud.newCall(made)
+}
+
+func (p ec2Port) returned(made *call, err error) {
+	w := p.life.node.world
+	made.mu.Lock()
+	made.returned = w.elapsed()
+	gaveUp := made.permitted != 0 && !made.over && eip.Classify(err) == eip.Unknown
+	made.mu.Unlock()
+	if gaveUp {
+		w.coverage.add("calls: given up without an answer")
+		w.trace.add(p.life.node.name, "gives up call #%d", made.id)
+	}
+	w.coverage.add("calls: " + eip.Classify(err).String())
+	p.life.step()
+}
+
+// finalCheck is the permit, and tells the judge of each call that it lets out.
+func (l *life) finalCheck(made *call, permit eip.Permit) eip.Permit {
+	return func() error {
+		l.checking.Add(1)
+		defer l.checking.Add(-1)
+		if l.dead.Load() {
+			return errDead
+		}
+		w := l.node.world
+		if err := permit(); err != nil {
+			w.coverage.add("calls refused by the final check: " + unwrapped(err))
+			w.trace.add(l.node.name, "call #%d refused by the final check: %v", made.id, err)
+			return err
+		}
+		made.mu.Lock()
+		made.term, made.permitted = l.asked.Load(), w.elapsed()
+		made.mu.Unlock()
+		w.judge.Called(made.fact())
+		w.coverage.add("calls: let out by the final check")
+		w.trace.add(l.node.name, "call #%d (term %d, claim %d) passes the final check: %s", made.id, made.term, made.claim, made)
+		l.let.Store(made)
+		w.director.happened(OnCall, l.node)
+		return nil
+	}
+}
+
+func unwrapped(err error) string {
+	for {
+		inner, ok := err.(interface{ Unwrap() error })
+		if !ok || inner.Unwrap() == nil {
+			return err.Error()
+		}
+		err = inner.Unwrap()
+	}
+}
+
+// dialEC2 is the way to EC2.
+func (l *life) dialEC2(ctx context.Context, _, _ string) (net.Conn, error) {
+	conn, err := l.host.Dial(ctx, cloudAddress)
+	if err != nil {
+		return nil, err
+	}
+	return &toEC2{Conn: conn, life: l}, nil
+}
+
+// toEC2 marks the stream that carries a mutating call. The call is the one that has just passed its final check: that happens
+// directly before the write, and a process has one such call out at a time.
+type toEC2 struct {
+	*simnet.Conn
+	life *life
+}
+
+// Write implements net.Conn.
+func (c *toEC2) Write(p []byte) (int, error) {
+	if mutates(p) {
+		if made := c.life.let.Swap(nil); made != nil {
+			c.SetTag(made)
+			c.hold(made)
+		}
+	}
+	return c.Conn.Write(p)
+}
+
+func mutates(request []byte) bool {
+	return (bytes.Contains(request, []byte("Action=AssociateAddress")) || bytes.Contains(request, []byte("Action=DisassociateAddress"))) &&
+		!bytes.Contains(request, []byte("DryRun=true"))
+}
+
+// hold lets some requests take their time on the way.
+func (c *toEC2) hold(made *call) {
+	w := c.life.node.world
+	t := w.cloud.mood()
+	if t.Held == 0 || !w.dice.chance(t.Held) {
+		return
+	}
+	d := w.dice.upTo(t.Longest)
+	c.SetLag(d)
+	w.coverage.add("network: requests to EC2 held back")
+	w.trace.add("net", "call #%d is held back for %v", made.id, d)
+}

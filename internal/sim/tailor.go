@@ -1,0 +1,75 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/hacluster/hacluster/fsm"
+	"github.com/hacluster/hacluster/internal/sim/simnet"
+)
+
+// LateCalls is the scenario in which leaders are deposed with calls in flight, again and again, under strict fencing, while requests
+// are held back or dropped and reads are stale.
+const LateCalls = "late calls"
+
+// SlowLogs is the scenario in which whoever wins an election hangs in its log, and somebody else is elected meanwhile.
+const SlowLogs = "slow logs"
+
+// ShortFreezes is the scenario in which the Master stands still for almost as long as its evidence is good, while the others elect
+// in haste.
+const ShortFreezes = "short freezes"
+
+// Tailor makes a schedule that leads towards one kind of accident, for protections whose absence shows only with luck otherwise.
+// It panics at a scenario that it does not know.
+func Tailor(scenario string, seed uint64) Schedule {
+	s, r := Draw(seed), rand.New(rand.NewPCG(seed, 4))
+	s.Scenario, s.Nodes, s.Fencing, s.Broken, s.Patient = scenario, 3, fsm.Strict, 0, false
+	switch scenario {
+	case LateCalls:
+		s.lateCalls(r)
+	case SlowLogs:
+		s.slowLogs(r)
+	case ShortFreezes:
+		s.shortFreezes(r)
+	default:
+		panic("no scenario is called " + scenario)
+	}
+	return s
+}
+
+// slowLogs has nothing but elections.
+func (s *Schedule) slowLogs(r *rand.Rand) {
+	s.Temper, s.LAN = s.Temper.calm(), simnet.Quality{Least: 100 * time.Microsecond, Most: time.Millisecond}
+	s.Horizon, s.Steps = time.Minute, nil
+	for at := time.Duration(0); at < s.Horizon; at += between(r, 4*time.Second, 6*time.Second) {
+		s.Steps = append(s.Steps, Step{At: at, Aim: Leader, Kind: SlowLog, Dice: r.Uint64()})
+	}
+}
+
+// shortFreezes has nothing but freezes of about D.
+func (s *Schedule) shortFreezes(r *rand.Rand) {
+	s.Hasty, s.Temper = true, s.Temper.calm()
+	s.LAN, s.WAN = simnet.Quality{Least: 100 * time.Microsecond, Most: time.Millisecond}, simnet.Quality{Most: time.Millisecond}
+	s.Horizon, s.Steps = time.Minute, nil
+	for at := time.Duration(0); at < s.Horizon; at += between(r, time.Second, 2*time.Second) {
+		s.Steps = append(s.Steps, Step{At: at, Aim: Leader, Kind: Freeze, For: between(r, 220*time.Millisecond, 320*time.Millisecond), Dice: r.Uint64()})
+	}
+}
+
+// lateCalls replaces what happens by what makes calls late.
+func (s *Schedule) lateCalls(r *rand.Rand) {
+	s.Temper = Temper{Dropped: 0.4, Stale: 0.6, Held: 0.6, Longest: 8 * time.Second}
+	s.Guard = 2*s.Temper.Longest + 10*time.Second
+	s.Horizon, s.Steps = 30*time.Second, nil
+	for at := time.Duration(0); at < s.Horizon; at += between(r, time.Second, 4*time.Second) {
+		s.Steps = append(s.Steps, depose(r, at, AtOnce, Leader), depose(r, at, OnCall, Acting))
+		if r.IntN(2) == 0 {
+			s.Steps = append(s.Steps, depose(r, at, OnCall, Acting))
+		}
+	}
+}
+
+func depose(r *rand.Rand, at time.Duration, on Moment, aim Aim) Step {
+	return Step{At: at, On: on, Delay: between(r, 0, 20*time.Millisecond), Aim: aim, For: between(r, 500*time.Millisecond, 3*time.Second), Dice: r.Uint64(),
+		Kind: pick(r, weighted[Kind]{3, Isolate}, weighted[Kind]{2, Transfer}, weighted[Kind]{2, Crash}, weighted[Kind]{2, Freeze})}
+}
