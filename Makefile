@@ -12,12 +12,13 @@ REPEAT         ?= 1
 DURATION       ?= 10m
 # command:package pairs: what the lab runs, and what the tests run beside it.
 LAB_NEEDS      := haproxy:haproxy nft:nftables
+MODEL_NEEDS    := spin:spin gcc:gcc cpp:cpp /usr/include/stdio.h:libc6-dev
 TEST_NEEDS     := $(LAB_NEEDS) tcpdump:tcpdump tshark:tshark /usr/bin/aws:awscli
 
 # $(call install,pairs) installs the Debian packages whose commands are missing.
 define install
 @missing=""; for need in $(1); do \
-  command -v "$${need%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/$${need%%:*}" ] || missing="$$missing $${need##*:}"; \
+  command -v "$${need%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/$${need%%:*}" ] || [ -e "$${need%%:*}" ] || missing="$$missing $${need##*:}"; \
 done; \
 if [ -n "$$missing" ]; then \
   echo "installing Debian packages:$$missing"; \
@@ -84,7 +85,7 @@ setup-lab:
 	$(call install,$(LAB_NEEDS))
 
 setup-model:
-	$(call install,spin:spin gcc:gcc)
+	$(call install,$(MODEL_NEEDS))
 
 setup-chaos:
 	$(call install,$(LAB_NEEDS) /usr/bin/aws:awscli)

@@ -90,8 +90,8 @@ func (n *Node) reportStuckLog(term uint64) {
 		"check the disk under %s; the process ends so that another node can lead", term, applyDeadline, n.cfg.DataDir))
 }
 
-// wait returns the future's error, or ctx's if that ends first; the future is then left to end by itself, which Raft
-// guarantees at the latest when it shuts down.
+// wait returns the future's error, or ctx's if that ends first; the future is then left to end by itself, at the latest with
+// the process.
 func wait(ctx context.Context, future raft.Future) error {
 	done := make(chan error, 1)
 	go func() { done <- future.Error() }()

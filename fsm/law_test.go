@@ -72,7 +72,7 @@ func TestReplicasAgree(t *testing.T) {
 func checkFence(t *rapid.T, before, after State) {
 	old, now := before.Addresses[eip], after.Addresses[eip]
 	for id, fate := range old.Fates {
-		if got := now.Fates[id]; got != fate && got != Contested {
+		if got := now.Fates[id]; got != fate && got != Superseded {
 			t.Fatalf("fate of %s went from %q to %q", id, fate, got)
 		}
 	}

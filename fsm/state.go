@@ -153,7 +153,8 @@ func (a *Address) settle(claim uint64) {
 }
 
 func (a *Address) mark(id AssociationID, fate Fate) {
-	if id == "" || a.Fates[id] == Contested {
+	// Superseded is the last word: what was replaced is gone, and only a stale read still shows it.
+	if id == "" || a.Fates[id] == Superseded {
 		return
 	}
 	if a.Fates == nil {

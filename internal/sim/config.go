@@ -26,7 +26,7 @@ func (l *life) electionConfig(rpc *lateHandler) election.Config {
 		cfg.Peers = append(cfg.Peers, election.Peer{Name: n.name, Address: n.address()})
 	}
 	if w.schedule.Hasty {
-		cfg.Timing.Heartbeat, cfg.Timing.Election, cfg.Timing.Lease = 150*time.Millisecond, 350*time.Millisecond, 100*time.Millisecond
+		cfg.Timing.Heartbeat, cfg.Timing.Election, cfg.Timing.Lease = 60*time.Millisecond, 320*time.Millisecond, 60*time.Millisecond
 	}
 	if w.schedule.Snapshots {
 		cfg.Snapshots = election.Snapshots{Threshold: 8, Trailing: 4, Interval: 2 * time.Second}

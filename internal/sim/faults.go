@@ -99,10 +99,10 @@ func (w *World) mayWipe(n *node) bool {
 	if leader == nil {
 		return false
 	}
-	lost := 0
+	everybodyKnows, lost := w.caughtUp(), 0
 	for _, other := range w.nodes {
 		l := other.running()
-		if other.wiped && l != nil && l.raft.Status().Phase == "running" {
+		if everybodyKnows {
 			other.wiped = false // its new incarnation has a vote
 		}
 		if other.wiped || l == nil {
@@ -110,6 +110,26 @@ func (w *World) mayWipe(n *node) bool {
 		}
 	}
 	return !n.wiped && lost < (len(w.nodes)-1)/2
+}
+
+// caughtUp reports whether all nodes are voters that have the whole log. Until then a new incarnation does not count: Raft's voters
+// refuse a candidate that their own, older configuration does not name, and with more disks lost nobody might be electable.
+func (w *World) caughtUp() bool {
+	leader, _ := w.newest()
+	if leader == nil || leader.running() == nil {
+		return false
+	}
+	committed := leader.running().raft.Status().CommitIndex
+	for _, n := range w.nodes {
+		l := n.running()
+		if l == nil {
+			return false
+		}
+		if s := l.raft.Status(); s.Phase != "running" || s.AppliedIndex < committed {
+			return false
+		}
+	}
+	return true
 }
 
 func (f *fault) crashAll() bool {

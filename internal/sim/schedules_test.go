@@ -4,10 +4,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -74,6 +76,7 @@ type campaign struct {
 	done, failed atomic.Int64
 	over         atomic.Bool
 	printing     sync.Mutex
+	leaks        sync.Map // bubbles that ended with an answer of Raft outstanding
 }
 
 // work runs schedules until there are no more.
@@ -84,7 +87,7 @@ func (c *campaign) work(t *testing.T) {
 			return
 		}
 		s := draw(*from + uint64(n)/uint64(*repeat))
-		result, err := attempt(t, s)
+		result, err := c.attempt(t, s)
 		c.done.Add(1)
 		if err != nil {
 			c.failed.Add(1)
@@ -107,7 +110,7 @@ func draw(seed uint64) Schedule {
 }
 
 // attempt runs one schedule in a bubble of its own.
-func attempt(t *testing.T, s Schedule) (result Result, err error) {
+func (c *campaign) attempt(t *testing.T, s Schedule) (result Result, err error) {
 	dir, err := workDir()
 	if err != nil {
 		return Result{}, err
@@ -118,8 +121,8 @@ func attempt(t *testing.T, s Schedule) (result Result, err error) {
 	})
 	defer watchdog.Stop()
 	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the bubble ended with: %v\n%s", p, bubbled())
+		if p := recover(); p != nil && !c.abandoned(p, bubbled()) {
+			err = fmt.Errorf("the bubble ended with: %v\n%s", p, strings.Join(bubbled(), "\n\n"))
 		}
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
@@ -128,7 +131,7 @@ func attempt(t *testing.T, s Schedule) (result Result, err error) {
 }
 
 // bubbled lists the goroutines in bubbles, those of other schedules included.
-func bubbled() string {
+func bubbled() []string {
 	const enough = 4 << 20
 	all := make([]byte, enough)
 	var in []string
@@ -137,7 +140,36 @@ func bubbled() string {
 			in = append(in, g)
 		}
 	}
-	return strings.Join(in, "\n\n")
+	return in
+}
+
+// abandoned reports whether a bubble ended with nothing left but goroutines that wait for Raft's answer to a command. Once in some
+// thousand runs hashicorp/raft shuts down without it; a process that ends does not mind, nor does the result, which has been
+// judged by then.
+func (c *campaign) abandoned(reason any, goroutines []string) bool {
+	if !strings.Contains(fmt.Sprint(reason), "blocked goroutines remain") {
+		return false
+	}
+	for _, bubble := range onlyAwaitRaft(goroutines) {
+		if _, known := c.leaks.LoadOrStore(bubble, true); !known {
+			c.total.add("bubbles: left with a command that Raft never answered")
+			return true
+		}
+	}
+	return false
+}
+
+// onlyAwaitRaft returns the bubbles of which nothing else is left.
+func onlyAwaitRaft(goroutines []string) []string {
+	only := map[string]bool{}
+	for _, g := range goroutines {
+		head, stack, _ := strings.Cut(g, "\n")
+		_, bubble, _ := strings.Cut(head, "synctest bubble ")
+		so, seen := only[bubble]
+		only[bubble] = (so || !seen) && strings.Contains(stack, "election.wait.func1")
+	}
+	maps.DeleteFunc(only, func(_ string, so bool) bool { return !so })
+	return slices.Sorted(maps.Keys(only))
 }
 
 func again(s Schedule) string {
@@ -201,4 +233,34 @@ func (c *campaign) reportProgress() (stop func()) {
 		}
 	})
 	return func() { close(ended); printer.Wait() }
+}
+
+func TestOnlyAwaitRaft(t *testing.T) {
+	const (
+		waiting = "goroutine 7 [select (durable), synctest bubble 3]:\nraft.(*deferError).Error(...)\nhacluster/election.wait.func1()"
+		working = "goroutine 8 [select (durable), synctest bubble 3]:\nhacluster/internal/controller.(*Driver).loop()"
+		other   = "goroutine 9 [select (durable), synctest bubble 4]:\nhacluster/internal/controller.(*Driver).loop()"
+	)
+	tests := []struct {
+		name string
+		left []string
+		want int
+	}{
+		{"nothing but an answer that never comes", []string{other, waiting}, 1},
+		{"something else as well", []string{waiting, working}, 0},
+		{"something else first", []string{working, waiting}, 0},
+		{"another schedule's", []string{other}, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := onlyAwaitRaft(tt.left); len(got) != tt.want {
+				t.Errorf("found %v, want %d", got, tt.want)
+			}
+		})
+	}
+	c := &campaign{total: NewCoverage()}
+	deadlock := "deadlock: main bubble goroutine has exited but blocked goroutines remain"
+	if c.abandoned("nil map", []string{waiting}) || !c.abandoned(deadlock, []string{waiting}) || c.abandoned(deadlock, []string{waiting}) {
+		t.Error("a leak excuses one schedule, its own")
+	}
 }

@@ -15,8 +15,8 @@ const LateCalls = "late calls"
 // SlowLogs is the scenario in which whoever wins an election hangs in its log, and somebody else is elected meanwhile.
 const SlowLogs = "slow logs"
 
-// ShortFreezes is the scenario in which the Master stands still for almost as long as its evidence is good, while the others elect
-// in haste.
+// ShortFreezes is the scenario in which the Master stands still for almost as long as its evidence is good and then hears nothing,
+// while the others elect in haste.
 const ShortFreezes = "short freezes"
 
 // Tailor makes a schedule that leads towards one kind of accident, for protections whose absence shows only with luck otherwise.
@@ -46,13 +46,14 @@ func (s *Schedule) slowLogs(r *rand.Rand) {
 	}
 }
 
-// shortFreezes has nothing but freezes of about D.
+// shortFreezes has nothing but freezes of about D, and no adverts that could warn who thaws.
 func (s *Schedule) shortFreezes(r *rand.Rand) {
 	s.Hasty, s.Temper = true, s.Temper.calm()
 	s.LAN, s.WAN = simnet.Quality{Least: 100 * time.Microsecond, Most: time.Millisecond}, simnet.Quality{Most: time.Millisecond}
 	s.Horizon, s.Steps = time.Minute, nil
 	for at := time.Duration(0); at < s.Horizon; at += between(r, time.Second, 2*time.Second) {
-		s.Steps = append(s.Steps, Step{At: at, Aim: Leader, Kind: Freeze, For: between(r, 220*time.Millisecond, 320*time.Millisecond), Dice: r.Uint64()})
+		s.Steps = append(s.Steps, Step{At: at, Aim: Leader, Kind: Freeze, For: between(r, 180*time.Millisecond, 300*time.Millisecond), Dice: r.Uint64()},
+			Step{At: at, Aim: Leader, Kind: Isolate, For: 400 * time.Millisecond, Dice: r.Uint64()})
 	}
 }
 
