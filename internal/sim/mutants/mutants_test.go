@@ -15,7 +15,7 @@ type edit struct{ file, old, new string }
 func mutants() []mutant {
 	return []mutant{
 		{
-			name: "no quorum round between read and disassociate", breaks: "I2", atMost: 2000,
+			name: "no quorum round between read and disassociate", breaks: "I2", atMost: 2000, scenario: "late calls",
 			edits: []edit{{"internal/controller/claim.go",
 				"	c.proposeClaim(having(fsm.Takeover, a))\n}",
 				`	if k := &c.claim; k.grant.Index != 0 && c.standing(k.grant) && a.AssociationID != "" {
@@ -39,7 +39,7 @@ func mutants() []mutant {
 			},
 		},
 		{
-			name: "the contested set is a mark that any Confirm clears", breaks: "I2", atMost: 2000,
+			name: "the contested set is a mark that any Confirm clears", breaks: "I2", atMost: 2000, scenario: "late calls",
 			edits: []edit{
 				{"fsm/apply.go", `a.Fates[c.Association] != "" && a.Claim.Fencing == Strict`, "false"},
 				{"fsm/apply.go", "	g.Confirmed = true\n}", "	g.Confirmed = true\n	a.Fates = nil\n}"},
