@@ -131,6 +131,8 @@ func (l *Lab) steady(ctx context.Context) (*Node, Status, error) {
 				return fmt.Errorf("%s is not ready (ready %t, healthy %t)", n.Name, s.Ready, s.Healthy)
 			case s.Leader != agreed.Leader || s.Holder != master.Name:
 				return fmt.Errorf("%s says leader %s, holder %s; %s says leader %s", n.Name, s.Leader, s.Holder, master.Name, agreed.Leader)
+			case s.AssociationID != agreed.AssociationID:
+				return fmt.Errorf("%s says association %s, %s says %s", n.Name, s.AssociationID, master.Name, agreed.AssociationID)
 			case (s.State == stateMaster) != (n == master):
 				return fmt.Errorf("%s is %s while %s is Master", n.Name, s.State, master.Name)
 			}
