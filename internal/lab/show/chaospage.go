@@ -3,7 +3,6 @@ package show
 import (
 	"fmt"
 	"html/template"
-	"os"
 	"time"
 
 	"github.com/hacluster/hacluster/internal/lab/chaos/judge"
@@ -11,22 +10,7 @@ import (
 
 // WriteChaosPage writes a page about a chaos run, complete in one file as the one of WritePage.
 func WriteChaosPage(path string, e judge.Evidence, v judge.Verdict) error {
-	page, err := template.New("page").Funcs(template.FuncMap{
-		"add":   func(a, b int) int { return a + b },
-		"since": sinceBeginning,
-	}).Parse(chaosTemplate + timelineTemplate)
-	if err != nil {
-		return fmt.Errorf("write page: %w", err)
-	}
-	file, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("write page: %w", err)
-	}
-	defer file.Close()
-	if err := page.Execute(file, newChaosPage(e, v)); err != nil {
-		return fmt.Errorf("write page: %w", err)
-	}
-	return file.Close()
+	return writePage(path, chaosTemplate, template.FuncMap{"since": sinceBeginning}, newChaosPage(e, v))
 }
 
 type chaosPage struct {

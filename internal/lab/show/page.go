@@ -10,10 +10,14 @@ import (
 
 // WritePage writes a page about the scenes, complete in one file: no scripts, no fonts, nothing to load.
 func WritePage(path string, report *Report, scenes []Scene) error {
+	return writePage(path, pageTemplate, template.FuncMap{"count": count}, newPage(report, scenes))
+}
+
+// writePage fills a template, to which timelines belong, and writes it.
+func writePage(path, text string, functions template.FuncMap, data any) error {
 	page, err := template.New("page").Funcs(template.FuncMap{
-		"add":   func(a, b int) int { return a + b },
-		"count": count,
-	}).Parse(pageTemplate + timelineTemplate)
+		"add": func(a, b int) int { return a + b },
+	}).Funcs(functions).Parse(text + timelineTemplate)
 	if err != nil {
 		return fmt.Errorf("write page: %w", err)
 	}
@@ -22,7 +26,7 @@ func WritePage(path string, report *Report, scenes []Scene) error {
 		return fmt.Errorf("write page: %w", err)
 	}
 	defer file.Close()
-	if err := page.Execute(file, newPage(report, scenes)); err != nil {
+	if err := page.Execute(file, data); err != nil {
 		return fmt.Errorf("write page: %w", err)
 	}
 	return file.Close()
