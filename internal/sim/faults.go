@@ -224,21 +224,26 @@ func (f *fault) operate() bool {
 	case Drain:
 		name := fsm.NodeName(f.target.name)
 		f.say(f.target.name)
-		f.command(func(o fsm.Origin) fsm.Command { return fsm.SetDrain{Origin: o, Node: name, Drained: true} })
+		drained := f.command(nil, func(o fsm.Origin) fsm.Command { return fsm.SetDrain{Origin: o, Node: name, Drained: true} })
 		f.director.undo(f.For, func() {
-			f.command(func(o fsm.Origin) fsm.Command { return fsm.SetDrain{Origin: o, Node: name} })
+			f.command(drained, func(o fsm.Origin) fsm.Command { return fsm.SetDrain{Origin: o, Node: name} })
 		})
 	case Forget:
 		f.say(f.target.name)
 		name := fsm.NodeName(f.target.name)
-		f.command(func(o fsm.Origin) fsm.Command { return fsm.RemoveNode{Origin: o, Node: name} })
+		f.command(nil, func(o fsm.Origin) fsm.Command { return fsm.RemoveNode{Origin: o, Node: name} })
 	}
 	return true
 }
 
-// command gets a command committed, however often that has to be tried.
-func (w *World) command(of func(fsm.Origin) fsm.Command) {
+// command gets a command committed, however often that has to be tried, once the one before it is done (nil: there is none).
+func (w *World) command(before <-chan struct{}, of func(fsm.Origin) fsm.Command) (done <-chan struct{}) {
+	committed := make(chan struct{})
 	w.lives.Go(func() {
+		defer close(committed)
+		if before != nil {
+			<-before // it ends with the world at the latest
+		}
 		for !w.tryCommand(of) {
 			select {
 			case <-time.After(250 * time.Millisecond):
@@ -247,6 +252,7 @@ func (w *World) command(of func(fsm.Origin) fsm.Command) {
 			}
 		}
 	})
+	return committed
 }
 
 func (w *World) tryCommand(of func(fsm.Origin) fsm.Command) bool {
