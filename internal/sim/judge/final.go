@@ -32,8 +32,11 @@ func (j *Judge) Settled(f Final) {
 	j.compareStates(f)
 	switch {
 	case f.NoCandidate:
-		if len(f.Masters) > 0 {
-			j.accuse("I6", "%v is Master, but no node may be", f.Masters)
+		// A drained Master stays as long as nobody can take over; an unhealthy one does not.
+		for _, node := range f.Masters {
+			if !f.Healthy[node] {
+				j.accuse("I6", "%s is Master, but its HAProxy is unhealthy", node)
+			}
 		}
 	case f.Respected:
 	default:

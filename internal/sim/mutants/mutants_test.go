@@ -67,6 +67,11 @@ func mutants() []mutant {
 			edits: []edit{{"internal/controller/permit.go", "return d.evidence(term, 0)", "return nil"}},
 		},
 		{
+			name: "a new Master does not wait for the old one's evidence to end", breaks: "I3", atMost: 500, scenario: "short freezes",
+			edits: []edit{{"internal/controller/claim.go",
+				"k.reignFrom = c.now + c.cfg.Timing.EvidenceMaxAge + c.cfg.Timing.EvidenceMaxAge/100", "k.reignFrom = 0"}},
+		},
+		{
 			name: "adverts need no evidence", breaks: "I3", atMost: 500,
 			edits: []edit{{"internal/controller/permit.go", "	return d.evidence(term, notBefore)", "	return nil"}},
 		},
