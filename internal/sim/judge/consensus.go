@@ -13,18 +13,6 @@ func (j *Judge) Led(server string, term uint64) {
 	j.leaders[term] = server
 }
 
-// Voted says that a server granted its vote.
-func (j *Judge) Voted(server string, term uint64, candidate string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.acts(server, "votes")
-	v := vote{server, term}
-	if other, known := j.votes[v]; known && other != candidate {
-		j.accuse("I7", "%s voted for %s and for %s in term %d", server, other, candidate, term)
-	}
-	j.votes[v] = candidate
-}
-
 // DiskLost says that the store of a server id is gone for good. Nobody may act under that id again.
 func (j *Judge) DiskLost(server string) {
 	j.mu.Lock()

@@ -35,7 +35,6 @@ type Judge struct {
 	violations []Violation
 	leaders    map[uint64]string // by term
 	lost       map[string]bool   // server ids whose disk is gone
-	votes      map[vote]string
 
 	log   map[uint64]entry // committed commands by index
 	state fsm.State        // after all of them
@@ -47,11 +46,6 @@ type Judge struct {
 
 	reign int            // the one that advertised last, 0: none yet
 	over  map[int]string // reigns that may not advertise any more, and why
-}
-
-type vote struct {
-	server string
-	term   uint64
 }
 
 type entry struct {
@@ -78,7 +72,7 @@ type life struct {
 func New(now func() time.Duration, fencing fsm.Fencing, address fsm.AllocationID, freshFor time.Duration, report func(Violation)) *Judge {
 	return &Judge{
 		now: now, fencing: fencing, address: address, freshFor: freshFor, report: report,
-		leaders: map[uint64]string{}, lost: map[string]bool{}, votes: map[vote]string{},
+		leaders: map[uint64]string{}, lost: map[string]bool{},
 		log: map[uint64]entry{}, state: fsm.New(),
 		grants: map[uint64]grant{}, calls: map[int]Call{},
 		lives: map[fsm.AssociationID]life{}, named: map[fsm.AssociationID]bool{},
