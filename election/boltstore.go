@@ -19,6 +19,17 @@ const storeLockDeadline = time.Second
 // errKeyNotFound has the text by which Raft knows that a key was never written.
 var errKeyNotFound = errors.New("not found")
 
+// errUnknownWrite: a write failed in its last step. bbolt goes on with what is in the page cache, which is the new state; the disk may
+// have the old one.
+var errUnknownWrite = errors.New("the disk failed in the last step of a write, which may or may not have happened: " +
+	"check it; the process ends and must be restarted")
+
+// The vote is two values, of which Raft writes the term first (raft.go, persistVote).
+const (
+	lastVoteTermKey      = "LastVoteTerm"
+	lastVoteCandidateKey = "LastVoteCand"
+)
+
 // boltStore is Raft's log store and stable store, in one bbolt file, every write fsynced.
 //
 // bbolt has no checksums except in its meta pages, so what is written here has its own: a flipped bit in a command, a vote or a
@@ -35,6 +46,8 @@ var errKeyNotFound = errors.New("not found")
 type boltStore struct {
 	db   *bbolt.DB
 	path string
+	// broken is set by the first write of unknown outcome and refuses all later ones. It is guarded by bbolt's lock for writers.
+	broken error
 }
 
 // header is all that is not the log. It is one value, so that no part of it can be lost alone.
@@ -201,6 +214,11 @@ func (b *boltStore) Set(key, value []byte) error {
 		if h.Values == nil {
 			h.Values = make(map[string][]byte)
 		}
+		if string(key) == lastVoteTermKey && !bytes.Equal(h.Values[lastVoteTermKey], value) {
+			// After a crash between the two, the new term with the old candidate would be a vote that nobody has cast, and Raft
+			// repeats a vote without a look at the log.
+			delete(h.Values, lastVoteCandidateKey)
+		}
 		h.Values[string(key)] = value
 		return nil
 	})
@@ -236,12 +254,59 @@ func (b *boltStore) GetUint64(key []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(value), nil
 }
 
-// note remembers the snapshot that Raft is about to be told of.
-func (b *boltStore) note(snapshot noted) error {
-	return b.update(func(_ *bbolt.Bucket, h *header) error {
+// note remembers the snapshot that Raft is about to be told of. One that is older than the noted one is refused: Raft may take one of
+// its own while it is sent a newer one, and finish later.
+//
+// A log that does not lead to the snapshot holds what another leader has overwritten. It goes in the same transaction, as Raft's paper
+// wants it (figure 13, steps 6 and 7) and hashicorp/raft does not do: there the node refuses the entries behind the snapshot for ever,
+// or, worse, sends the old ones on as a later leader. outdated says that what has gone reached to the snapshot or beyond, so that Raft
+// has a wrong end of the log in memory.
+func (b *boltStore) note(snapshot noted) (outdated bool, err error) {
+	err = b.update(func(log *bbolt.Bucket, h *header) error {
+		if snapshot.Index < h.Snapshot.Index {
+			return fmt.Errorf("%w (%s)", errOlderSnapshot, h.Snapshot.ID)
+		}
+		leads, err := h.leadsTo(log, snapshot)
+		if err != nil {
+			return err
+		}
 		h.Snapshot = snapshot
-		return nil
+		if leads {
+			return nil
+		}
+		outdated = h.Last >= snapshot.Index
+		h.First, h.Last = 0, 0
+		return empty(log)
 	})
+	return outdated && err == nil, err
+}
+
+// leadsTo reports whether the log, if there is any, goes through the last entry of the snapshot or begins behind it.
+func (h *header) leadsTo(log *bbolt.Bucket, snapshot noted) (bool, error) {
+	if h.Last == 0 || h.Snapshot.Index == snapshot.Index && h.Snapshot.Term == snapshot.Term {
+		return true, nil
+	}
+	var last raft.Log
+	err := readEntry(log, snapshot.Index, &last)
+	if errors.Is(err, raft.ErrLogNotFound) {
+		return false, nil
+	}
+	return last.Term == snapshot.Term, err
+}
+
+// empty deletes every key.
+func empty(bucket *bbolt.Bucket) error {
+	var keys [][]byte
+	cursor := bucket.Cursor()
+	for key, _ := cursor.First(); key != nil; key, _ = cursor.Next() {
+		keys = append(keys, bytes.Clone(key))
+	}
+	for _, key := range keys {
+		if err := bucket.Delete(key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *boltStore) header() (h header, err error) {
@@ -252,9 +317,15 @@ func (b *boltStore) header() (h header, err error) {
 	return h, err
 }
 
-// update changes log and header in one transaction.
+// update changes log and header in one transaction. Where the disk fails behind its meta page, bbolt reports an error and goes on with
+// the transaction in force; Raft, told that an entry is not there, would write others behind it. So nothing is written after that.
 func (b *boltStore) update(change func(log *bbolt.Bucket, h *header) error) error {
-	return b.db.Update(func(tx *bbolt.Tx) error {
+	var own int
+	err := b.db.Update(func(tx *bbolt.Tx) error {
+		if b.broken != nil {
+			return b.broken
+		}
+		own = tx.ID()
 		h, err := readHeader(tx)
 		if err != nil {
 			return err
@@ -264,10 +335,28 @@ func (b *boltStore) update(change func(log *bbolt.Bucket, h *header) error) erro
 		}
 		return writeHeader(tx, h)
 	})
+	if err == nil || own == 0 || b.certainlyUndone(own) {
+		return err
+	}
+	err = fmt.Errorf("%w: %w", errUnknownWrite, err)
+	_ = b.db.Update(func(*bbolt.Tx) error {
+		b.broken = err
+		return err // so that nothing is written
+	})
+	return err
 }
 
-// verify reads the whole log. A follower that was sent a snapshot keeps its older entries, so there may be a hole behind what the
-// newest snapshot covers; Raft reads nothing there.
+// certainlyUndone reports whether a failed transaction is not in force.
+func (b *boltStore) certainlyUndone(id int) bool {
+	inForce := id
+	err := b.db.View(func(tx *bbolt.Tx) error {
+		inForce = tx.ID()
+		return nil
+	})
+	return err == nil && inForce < id
+}
+
+// verify reads the whole log, which has no holes and begins at the latest behind what the newest snapshot covers.
 func (b *boltStore) verify(covered uint64) error {
 	return b.db.View(func(tx *bbolt.Tx) error {
 		h, err := readHeader(tx)
@@ -283,11 +372,7 @@ func (b *boltStore) verify(covered uint64) error {
 			return fmt.Errorf("the log begins at %d, but the newest snapshot ends at %d", first, covered)
 		}
 		for index := max(first, 1); index <= last; index++ {
-			err := readEntry(log, index, new(raft.Log))
-			switch {
-			case errors.Is(err, raft.ErrLogNotFound) && index <= covered:
-				index = covered
-			case err != nil:
+			if err := readEntry(log, index, new(raft.Log)); err != nil {
 				return fmt.Errorf("read log entry %d of %d to %d: %w", index, first, last, err)
 			}
 		}

@@ -3,6 +3,7 @@ package election
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -21,8 +22,12 @@ type deadlineStore struct {
 	// poisoned is called once, with a sentence for the operator. It must not block.
 	poisoned func(error)
 	poison   atomic.Pointer[error]
+	// hangs says that a write is still out, or ended in a panic that may have left the file locked.
+	hangs atomic.Bool
 	// appended is called with the outcome of each append. It must not block.
 	appended func(error)
+	// cut says that the end of the log was deleted and nothing appended since.
+	cut atomic.Bool
 }
 
 // FirstIndex implements raft.LogStore.
@@ -45,16 +50,29 @@ func (s *deadlineStore) StoreLog(entry *raft.Log) error {
 	return s.StoreLogs([]*raft.Log{entry})
 }
 
-// StoreLogs implements raft.LogStore.
+// StoreLogs implements raft.LogStore. Where it fails after the end of the log was deleted, Raft goes on with the old end in memory
+// and refuses every entry from then on (the TODO in raft.go, appendEntries), so the process ends.
 func (s *deadlineStore) StoreLogs(entries []*raft.Log) error {
 	err := s.write("append to the raft log", func() error { return s.logs.StoreLogs(entries) })
 	s.appended(err)
+	if err != nil && s.cut.Load() {
+		s.end(fmt.Errorf("replace the end of the raft log: %w: make room on its disk, or mend it; the process ends and must be restarted", err))
+	}
+	s.cut.Store(false)
 	return err
 }
 
 // DeleteRange implements raft.LogStore.
 func (s *deadlineStore) DeleteRange(first, last uint64) error {
-	return s.write("delete from the raft log", func() error { return s.logs.DeleteRange(first, last) })
+	end, err := s.logs.LastIndex()
+	if err != nil {
+		return err
+	}
+	err = s.write("delete from the raft log", func() error { return s.logs.DeleteRange(first, last) })
+	if err == nil && last >= end {
+		s.cut.Store(true)
+	}
+	return err
 }
 
 // Get implements raft.StableStore.
@@ -82,11 +100,11 @@ func (s *deadlineStore) vote(do func() error) error {
 	return nil
 }
 
-// end reports what Raft would panic about, and never returns: the sentence reaches the operator instead of a stack trace, and
-// Raft's main loop stands still until the process has ended.
+// end reports what Raft would panic about, or go on from with a wrong idea of its log, and ends the goroutine of Raft's that asked: the
+// sentence reaches the operator instead of a stack trace, and no answer of that goroutine reaches a peer. Run ends with the rest.
 func (s *deadlineStore) end(err error) {
 	_ = s.fail(err)
-	select {}
+	runtime.Goexit()
 }
 
 func (s *deadlineStore) write(what string, do func() error) error {
@@ -97,10 +115,15 @@ func (s *deadlineStore) write(what string, do func() error) error {
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
+				s.hangs.Store(true)
 				done <- s.fail(fmt.Errorf("%s: the raft store is damaged: %v", what, p))
 			}
 		}()
-		done <- do()
+		err := do()
+		if errors.Is(err, errUnknownWrite) {
+			err = s.fail(fmt.Errorf("%s: %w", what, err))
+		}
+		done <- err
 	}()
 	grace := s.limit / 10
 	timer := time.NewTimer(s.limit - grace)
@@ -115,6 +138,7 @@ func (s *deadlineStore) write(what string, do func() error) error {
 	case err := <-done:
 		return err
 	case <-time.After(grace):
+		s.hangs.Store(true)
 		return s.fail(fmt.Errorf("%s: the disk has not answered for %v: "+
 			"check it; the process ends so that another node can lead, and must be restarted", what, s.limit))
 	}

@@ -152,6 +152,30 @@ func TestALogWriteThatFailsInTimeDoesNotPoison(t *testing.T) {
 	}
 }
 
+// Raft deletes the end of the log to put another leader's entries there. Where that fails it has a wrong end in memory, and refuses
+// every later entry.
+func TestALogWhoseEndCannotBeReplacedEndsTheProcess(t *testing.T) {
+	t.Parallel()
+	full := false
+	d := &disk{InmemStore: raft.NewInmemStore(), before: func() error {
+		if full {
+			return syscall.ENOSPC
+		}
+		return nil
+	}}
+	poisoned := make(chan error, 1)
+	store := &deadlineStore{logs: d, stable: d, limit: time.Second, poisoned: func(err error) { poisoned <- err }, appended: func(error) {}}
+	must(t, store.StoreLogs([]*raft.Log{{Index: 1}, {Index: 2}, {Index: 3}}))
+	must(t, store.DeleteRange(1, 1)) // compaction
+	full = true
+	if err := store.StoreLog(&raft.Log{Index: 4}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("StoreLog on a full disk = %v", err)
+	}
+	must(t, store.DeleteRange(3, 3)) // in memory there is room for that
+	go func() { _ = store.StoreLog(&raft.Log{Index: 3, Term: 2}) }()
+	expectSentence(t, <-poisoned, "replace the end of the raft log", "make room", "must be restarted")
+}
+
 func TestAPanicOfTheStoreBecomesASentence(t *testing.T) {
 	t.Parallel()
 	var reported error

@@ -20,8 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// deadlineStore blocks Raft for ever once a vote cannot be written or an entry cannot be read; that is its job.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/hacluster/hacluster/election.(*deadlineStore).end"))
+	goleak.VerifyTestMain(m)
 }
 
 // ledger is a state machine that remembers every command.

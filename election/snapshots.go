@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/hashicorp/raft"
 )
@@ -25,30 +26,47 @@ type snapshotStore struct {
 	bolt *boltStore
 	// written is called with the outcome of each snapshot. It must not block.
 	written func(error)
+	// restart ends the process and does not return.
+	restart func(error)
+	// finishing is held from the moment a snapshot is in place, and older ones are gone, until it is noted.
+	finishing sync.Mutex
 }
+
+var (
+	errOlderSnapshot = errors.New("it is older than this node's own")
+	errOutdatedLog   = errors.New("the leader's snapshot replaces the end of this node's log, which Raft keeps in memory: the process ends and must be restarted")
+)
 
 // noted names a snapshot. The zero value is none.
 type noted struct {
 	ID string `json:"id,omitempty"`
 	// Sum is the CRC-32C of its meta.json, which in turn has the checksum of the state.
 	Sum uint32 `json:"sum,omitempty"`
+	// Index and Term are those of the last entry that it includes.
+	Index uint64 `json:"index,omitempty"`
+	Term  uint64 `json:"term,omitempty"`
 }
 
-// Create implements raft.SnapshotStore.
+// Create implements raft.SnapshotStore. A request that comes late must not take the node back to what it has compacted away.
 func (s *snapshotStore) Create(version raft.SnapshotVersion, index, term uint64, members raft.Configuration, membersIndex uint64,
 	transport raft.Transport) (raft.SnapshotSink, error) {
+	h, err := s.bolt.header()
+	if err == nil && index < h.Snapshot.Index {
+		return nil, fmt.Errorf("create snapshot of entry %d: %w (%s)", index, errOlderSnapshot, h.Snapshot.ID)
+	}
 	sink, err := s.FileSnapshotStore.Create(version, index, term, members, membersIndex, transport)
 	if err != nil {
 		s.written(err)
 		return nil, err
 	}
-	return &notedSink{SnapshotSink: sink, store: s}, nil
+	return &notedSink{SnapshotSink: sink, store: s, index: index, term: term}, nil
 }
 
 type notedSink struct {
 	raft.SnapshotSink
-	store  *snapshotStore
-	closed bool
+	store       *snapshotStore
+	index, term uint64
+	closed      bool
 }
 
 // Close implements raft.SnapshotSink. Raft calls it again after Persist has.
@@ -62,16 +80,33 @@ func (s *notedSink) Close() error {
 	return err
 }
 
-func (s *notedSink) finish() error {
+func (s *notedSink) finish() (err error) {
+	s.store.finishing.Lock()
+	defer s.store.finishing.Unlock()
+	path := filepath.Join(s.store.dir, s.ID())
+	defer func() {
+		// Left in place it would count as one of the newest, and the next would push out the noted one.
+		if err != nil && !errors.Is(err, errUnknownWrite) {
+			err = errors.Join(err, os.RemoveAll(path), os.RemoveAll(path+".tmp"))
+		}
+	}()
 	if err := s.SnapshotSink.Close(); err != nil {
+		return err
+	}
+	// Raft syncs the files and the directory of snapshots, but not what is between them.
+	if err := syncDir(path); err != nil {
 		return err
 	}
 	meta, err := os.ReadFile(s.store.meta(s.ID()))
 	if err != nil {
 		return fmt.Errorf("read snapshot %s back: %w", s.ID(), err)
 	}
-	if err := s.store.bolt.note(noted{ID: s.ID(), Sum: checksum(meta)}); err != nil {
+	outdated, err := s.store.bolt.note(noted{ID: s.ID(), Sum: checksum(meta), Index: s.index, Term: s.term})
+	if err != nil {
 		return fmt.Errorf("note snapshot %s: %w", s.ID(), err)
+	}
+	if outdated {
+		s.store.restart(errOutdatedLog)
 	}
 	return nil
 }

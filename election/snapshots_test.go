@@ -1,10 +1,13 @@
 package election
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -124,4 +127,113 @@ func TestTheRemedyForADamagedStoreWorks(t *testing.T) {
 	c.expectRejoined("node-b", old)
 	c.apply("after")
 	c.expectEverywhere("before", "after")
+}
+
+// installed is a store with entries first to last of the given term and a snapshot that is then sent by a leader.
+func installed(t *testing.T, first, last, term, index, snapshotTerm uint64) (s *store, restarted *error) {
+	t.Helper()
+	s = newStore(t)
+	for i := first; i <= last; i++ {
+		must(t, s.bolt.StoreLog(&raft.Log{Index: i, Term: term}))
+	}
+	restarted = new(error)
+	s.snapshots.restart = func(err error) { *restarted = err }
+	sendSnapshot(t, s, index, snapshotTerm)
+	return s, restarted
+}
+
+func sendSnapshot(t *testing.T, s *store, index, term uint64) {
+	t.Helper()
+	_, transport := raft.NewInmemTransport("leader")
+	sink, err := s.snapshots.Create(1, index, term, raft.Configuration{}, 1, transport)
+	must(t, err)
+	must(t, sink.Close())
+}
+
+// What of the log does not lead to a leader's snapshot was never committed. Kept, it makes Raft refuse every later entry for ever, or
+// is sent on as if it were committed (I8). What does lead to it was acknowledged and must be kept.
+func TestALogThatDoesNotLeadToTheSnapshotIsDropped(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		first, last, term   uint64 // of the log
+		index, snapshotTerm uint64
+		kept, restarts      bool
+	}{
+		"the log leads to it":                         {first: 1, last: 9, term: 4, index: 5, snapshotTerm: 4, kept: true},
+		"the log ends with it":                        {first: 1, last: 5, term: 4, index: 5, snapshotTerm: 4, kept: true},
+		"another leader's entry stands there":         {first: 1, last: 5, term: 3, index: 5, snapshotTerm: 4, restarts: true},
+		"another leader's entries stand there and on": {first: 3, last: 9, term: 3, index: 5, snapshotTerm: 4, restarts: true},
+		"the log ends before it":                      {first: 1, last: 4, term: 3, index: 5, snapshotTerm: 4},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, restarted := installed(t, test.first, test.last, test.term, test.index, test.snapshotTerm)
+			last, err := s.bolt.LastIndex()
+			must(t, err)
+			if kept := last == test.last; kept != test.kept || !kept && last != 0 {
+				t.Errorf("the log ends at %d, want it kept: %v", last, test.kept)
+			}
+			if (*restarted != nil) != test.restarts {
+				t.Errorf("restart: %v, want %v", *restarted, test.restarts)
+			}
+		})
+	}
+}
+
+// The answer to a snapshot is lost and the leader sends it again, while the log has gone on from it.
+func TestASnapshotThatIsSentAgainKeepsTheLogBehindIt(t *testing.T) {
+	t.Parallel()
+	s, restarted := installed(t, 1, 9, 3, 12, 4)
+	must(t, s.bolt.StoreLogs([]*raft.Log{{Index: 13, Term: 4}, {Index: 14, Term: 4}}))
+	sendSnapshot(t, s, 12, 4)
+	if last, err := s.bolt.LastIndex(); err != nil || last != 14 || *restarted != nil {
+		t.Errorf("the log ends at %d (%v), restart %v; want 14 and none", last, err, *restarted)
+	}
+}
+
+// A request for an older snapshot that was held up somewhere would take the state machine back to what the log has no way on from.
+func TestASnapshotOlderThanTheNodesOwnIsRefused(t *testing.T) {
+	t.Parallel()
+	s, _ := installed(t, 1, 9, 3, 8, 3)
+	_, err := s.snapshots.Create(1, 7, 3, raft.Configuration{}, 1, nil)
+	expectSentence(t, err, "older than this node's own", "entry 7", "3-8-")
+}
+
+// A follower comes back with entries that were never committed and reach beyond the snapshot that it needs. With hashicorp/raft alone it
+// is sent that snapshot for ever (simulator, schedule 2835).
+func TestAFollowerWithEntriesOfAnotherLeaderCatchesUpBySnapshot(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, func(cfg *Config) {
+		cfg.Snapshots = Snapshots{Threshold: 4, Trailing: 1, Interval: 20 * time.Millisecond}
+	})
+	c.start()
+	c.apply("0")
+	c.expectEverywhere("0")
+	c.stop("node-c")
+	want := []string{"0"}
+	for i := 1; i <= 20; i++ {
+		want = append(want, strconv.Itoa(i))
+		c.apply(want[i])
+	}
+	eventually(t, "the log of all others is compacted beyond what node-c has", func() error {
+		for _, p := range c.nodes {
+			if first, err := p.store.bolt.FirstIndex(); err != nil || first < 20 {
+				return fmt.Errorf("the log of %s begins at %d (%v)", p.cfg.Name, first, err)
+			}
+		}
+		return nil
+	})
+	edit(t, c.config("node-c"), func(s *store) {
+		last, err := s.bolt.LastIndex()
+		must(t, err)
+		for i := last + 1; i < last+100; i++ {
+			must(t, s.bolt.StoreLog(&raft.Log{Index: i, Term: 1, Type: raft.LogCommand, Data: []byte("never committed")}))
+		}
+	})
+	c.start("node-c")
+	expectSentence(t, c.nodes["node-c"].failure(t), "replaces the end of this node's log", "must be restarted")
+	c.start("node-c")
+	c.apply("21")
+	c.expectEverywhere(append(want, "21")...)
 }

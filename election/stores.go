@@ -45,7 +45,12 @@ func openStore(dataDir string, logger hclog.Logger) (*store, error) {
 	if err != nil {
 		return nil, errors.Join(dirError("create snapshots in", dir, err), s.bolt.Close())
 	}
-	s.snapshots = &snapshotStore{FileSnapshotStore: files, dir: filepath.Join(dir, snapshotDir), bolt: s.bolt, written: func(error) {}}
+	// raft.db and snapshots may be new, and so may their directory.
+	if err := errors.Join(syncDir(dir), syncDir(dataDir)); err != nil {
+		return nil, errors.Join(dirError("sync", dir, err), s.bolt.Close())
+	}
+	s.snapshots = &snapshotStore{FileSnapshotStore: files, dir: filepath.Join(dir, snapshotDir), bolt: s.bolt,
+		written: func(error) {}, restart: func(error) {}}
 	if err := recoverDamage(s.path, s.readWhole); err != nil {
 		return nil, errors.Join(err, s.bolt.Close())
 	}
@@ -173,13 +178,13 @@ func (s *store) bootstrap(config *raft.Config, members []raft.Server) error {
 // log or snapshot, could be written.
 func (s *store) guard(limit time.Duration, poisoned, appended func(error)) *deadlineStore {
 	s.guarded = &deadlineStore{logs: s.bolt, stable: s.bolt, limit: limit, poisoned: poisoned, appended: appended}
-	s.snapshots.written = appended
+	s.snapshots.written, s.snapshots.restart = appended, s.guarded.end
 	return s.guarded
 }
 
 // close releases the store, unless a write hangs in it: then closing would hang too, and the process is about to end.
 func (s *store) close() error {
-	if s.guarded != nil && s.guarded.poison.Load() != nil {
+	if s.guarded != nil && s.guarded.hangs.Load() {
 		return nil
 	}
 	if err := s.bolt.Close(); err != nil {
