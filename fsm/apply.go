@@ -97,7 +97,7 @@ func (s *State) claim(c Claim) Result {
 	}
 	a := s.Addresses[c.AllocationID].clone()
 	granted := GrantedClaim{Index: s.Index, Term: s.Term, Node: c.Node, Fencing: c.Fencing}
-	granted.Clean = a.Claim == nil || a.Claim.Released || (a.Claim.Node == c.Node && a.Claim.Clean)
+	granted.Clean = a.Claim == nil || a.Claim.Clean && (a.Claim.Released || a.Claim.Node == c.Node)
 	if d := a.grant(&granted, c); d != "" {
 		return denied(d)
 	}
@@ -205,6 +205,7 @@ func (s *State) release(c Release) Result {
 		return denied(DeniedStaleClaim)
 	}
 	a.Claim.Released = true
+	a.Claim.Clean = a.Claim.Clean || c.Alone
 	a.Foreign = c.Foreign
 	if c.Settled {
 		a.settle(c.Ends)

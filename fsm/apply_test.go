@@ -312,8 +312,18 @@ func TestGrantClean(t *testing.T) {
 	}
 	c.confirm("b", "x2")
 	c.release("b", true)
-	if r := c.claim("c", Balanced, Handover); !r.Grant.Clean {
-		t.Error("a claim over a released one is not clean")
+	if r := c.claim("c", Balanced, Handover); r.Grant.Clean {
+		t.Error("a release by b makes it clean, though a may still be advertising")
+	}
+	c.confirm("c", "x3")
+	c.apply(Release{Origin: c.origin(), Node: "c", AllocationID: eip, Ends: c.state.Addresses[eip].Claim.Index, Alone: true})
+	if r := c.claim("a", Balanced, Handover); !r.Grant.Clean {
+		t.Error("a claim after a release by the only voice is not clean")
+	}
+	c.confirm("a", "x4")
+	c.release("a", true)
+	if r := c.claim("b", Balanced, Handover); !r.Grant.Clean {
+		t.Error("a claim over a clean one that was released is not clean")
 	}
 }
 

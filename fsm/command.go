@@ -96,6 +96,8 @@ type Release struct {
 	Ends         uint64       `json:"ends"` // index of the claim that ends
 	// Settled says that the atomic attempt of that claim was never sent or was certainly refused.
 	Settled bool `json:"settled,omitempty"`
+	// Alone says that no reign before this claim's can still be on the wire, so that the next claimer may advertise at once (I3).
+	Alone bool `json:"alone,omitempty"`
 	// Foreign is set when a move by somebody else is respected: nobody claims while this association stands.
 	Foreign AssociationID `json:"foreign,omitempty"`
 }

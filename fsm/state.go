@@ -46,8 +46,8 @@ type GrantedClaim struct {
 	Fencing   Fencing  `json:"fencing"`
 	Confirmed bool     `json:"confirmed,omitempty"`
 	Released  bool     `json:"released,omitempty"`
-	// Clean says that no other node's reign can still be on: the claim before this one was released, or a clean one of the
-	// same node, or there was none (invariant I3).
+	// Clean says that no other node's reign can still be on: there was no claim before this one, or a clean one of the same node or
+	// released; or this one was released by a node that knew (invariant I3). A release alone says nothing of the reign before it.
 	Clean bool `json:"clean,omitempty"`
 	// Displaces is the id that a takeover disassociates; "" when the address was free.
 	Displaces AssociationID `json:"displaces,omitempty"`

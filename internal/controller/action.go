@@ -61,6 +61,7 @@ type Report struct {
 type Reply struct {
 	Op      Op
 	Settled bool         // of a release
+	Alone   bool         // likewise, as in fsm.Release
 	To      fsm.NodeName // of a transfer: the chosen target
 	Err     error
 }

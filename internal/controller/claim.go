@@ -44,6 +44,7 @@ type claimant struct {
 	then      claimStep     // what to do after waiting
 	reignFrom time.Duration // first advert not before
 	heldSince time.Duration
+	foreign   fsm.AssociationID // to be respected
 }
 
 // begin starts a new leadership's claim. A call of an earlier one that is still out is waited for.
@@ -141,7 +142,7 @@ func (c *Core) takeReleaseAnswered(e ReleaseAnswered) {
 	}
 	k.step = releasing
 	k.op = c.propose(fsm.Release{Origin: c.origin("asked by the new leader " + string(c.self())), AllocationID: c.cfg.Address,
-		Node: k.asked.Node, Ends: k.asked.Index, Settled: e.Settled})
+		Node: k.asked.Node, Ends: k.asked.Index, Settled: e.Settled, Alone: e.Alone})
 }
 
 func (c *Core) readThenClaim() {
@@ -151,8 +152,14 @@ func (c *Core) readThenClaim() {
 
 // claimObserved goes on after the read: adopt what is ours, displace what is not.
 func (c *Core) claimObserved(a eip.Address) {
+	k := &c.claim
 	if c.foreignRespected() {
-		c.claim.step = idle
+		k.step, k.failures = idle, 0
+		return
+	}
+	if c.address().Foreign != "" && k.failures == 0 { // one read may be stale
+		c.retryClaim(reading, errors.New("the respected association is not seen any more"))
+		k.wakeAt = c.now + readBack
 		return
 	}
 	if a.At(c.cfg.Target) {
@@ -181,11 +188,11 @@ func (c *Core) claimProposed(e Proposed) {
 	switch {
 	case !c.claims():
 		if g := e.Result.Grant; g.Index != 0 {
-			k.grant, k.unknown = g, false // nothing was called under it, so it can be released
+			c.takeGrant(g) // nothing is called under it, so it can be released
 		}
 		return
 	case e.Err != nil && k.step == respecting:
-		k.step = holding // the next reads say again what is to be respected
+		c.retryClaim(respecting, e.Err)
 		return
 	case e.Err != nil:
 		c.retryClaim(idle, fmt.Errorf("%s: %w", k.step, e.Err))
@@ -230,14 +237,28 @@ func (c *Core) supersededRead() {
 	c.retryClaim(reading, errors.New("the association read is an old one"))
 }
 
+// takeGrant makes g the claim that is carried out, and says from when on no earlier reign can be on (invariant I3): the predecessor's
+// last advert may be checked D after its last evidence, which is older than this grant, and leave a little later.
+func (c *Core) takeGrant(g fsm.Grant) {
+	k, d := &c.claim, c.cfg.Timing.EvidenceMaxAge
+	k.grant, k.unknown, k.reignFrom = g, false, 0
+	if !g.Clean {
+		k.reignFrom = c.now + d + d/100 + lateAdvert
+	}
+}
+
+// alone reports whether no reign before that of a claim of this node's can still be on.
+func (c *Core) alone(claim uint64) bool {
+	if c.claim.grant.Index == claim {
+		return c.now >= c.claim.reignFrom
+	}
+	a := c.address()
+	return a.Claim != nil && a.Claim.Index == claim && a.Claim.Clean
+}
+
 func (c *Core) granted(g fsm.Grant) {
 	k := &c.claim
-	k.grant, k.unknown = g, false
-	k.reignFrom = 0
-	if !g.Clean {
-		// The predecessor's adverts end at most D after its last evidence, which is older than this grant (invariant I3).
-		k.reignFrom = c.now + c.cfg.Timing.EvidenceMaxAge + c.cfg.Timing.EvidenceMaxAge/100
-	}
+	c.takeGrant(g)
 	switch {
 	case g.Mode == fsm.Adopt:
 		c.hold()
@@ -331,6 +352,9 @@ func (c *Core) retryClaim(then claimStep, why error) {
 	k.wakeAt = c.now + c.backoff(k.failures)
 }
 
+// lateAdvert is more than an advert may leave after its check (package vrrpwire).
+const lateAdvert = 10 * time.Millisecond
+
 // Back-off with full jitter: 1 ms + [0, 50 ms x 2^n], at most 5 s.
 const (
 	backoffFloor   = time.Millisecond
@@ -358,6 +382,8 @@ func (c *Core) resumeClaim(then claimStep) {
 	case !c.mayClaim():
 	case then == associating && c.standing(c.claim.grant):
 		c.associate()
+	case then == respecting:
+		c.respect()
 	case then == reading:
 		c.readThenClaim()
 	default:

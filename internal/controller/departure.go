@@ -153,7 +153,7 @@ func (c *Core) ownRelease(why string) (fsm.Release, bool) {
 		return fsm.Release{}, false
 	}
 	return fsm.Release{Origin: c.origin(why), AllocationID: c.cfg.Address, Node: c.self(), Ends: a.Claim.Index,
-		Settled: k.grant.Index == a.Claim.Index}, true
+		Settled: k.grant.Index == a.Claim.Index, Alone: c.alone(a.Claim.Index)}, true
 }
 
 func (c *Core) releaseProposed(e Proposed) {
@@ -220,11 +220,12 @@ func (c *Core) takeReleaseAsked(e ReleaseAsked) {
 	case !mine && !confirmed:
 		c.emit(Reply{Op: e.Op, Err: fmt.Errorf("claim %d is not known here", e.Ends)})
 	default:
+		alone := c.alone(e.Ends)
 		c.abdicated = e.Term
 		k.over()
 		c.reason = fmt.Sprintf("released to the leader of term %d", e.Term)
 		c.settle()
-		c.emit(Reply{Op: e.Op, Settled: mine})
+		c.emit(Reply{Op: e.Op, Settled: mine, Alone: alone})
 	}
 }
 

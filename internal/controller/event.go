@@ -56,6 +56,7 @@ type Called struct {
 type ReleaseAnswered struct {
 	Op      Op
 	Settled bool
+	Alone   bool // as in fsm.Release
 	Err     error
 }
 

@@ -112,7 +112,7 @@ func (d *Driver) askRelease(ctx context.Context, a AskRelease) Event {
 	defer cancel()
 	var answer releaseAnswer
 	err := d.ports.Peers.Call(ctx, string(a.Holder), releasePath, releaseRequest{Term: a.Term, Ends: a.Ends}, &answer)
-	return ReleaseAnswered{Op: a.Op, Settled: answer.Settled, Err: err}
+	return ReleaseAnswered{Op: a.Op, Settled: answer.Settled, Alone: answer.Alone, Err: err}
 }
 
 func (d *Driver) transfer(ctx context.Context, a Transfer) Event {

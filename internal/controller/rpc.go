@@ -28,6 +28,7 @@ type releaseRequest struct {
 
 type releaseAnswer struct {
 	Settled bool `json:"settled"`
+	Alone   bool `json:"alone"`
 }
 
 type transferRequest struct {
@@ -70,7 +71,7 @@ func (d *Driver) serveRelease(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusConflict)
 		return
 	}
-	write(w, releaseAnswer{Settled: reply.Settled})
+	write(w, releaseAnswer{Settled: reply.Settled, Alone: reply.Alone})
 }
 
 func (d *Driver) serveTransfer(w http.ResponseWriter, r *http.Request) {

@@ -165,7 +165,7 @@ func (p *play) event(verb string, words []string, rest string) Event {
 	case "called":
 		return p.called(words)
 	case "release":
-		e := ReleaseAnswered{Op: p.take("release"), Settled: rest == "given"}
+		e := ReleaseAnswered{Op: p.take("release"), Settled: rest == "given", Alone: rest == "given"}
 		if rest != "given" {
 			e.Err = errors.New(rest)
 		}
@@ -260,7 +260,7 @@ func (p *play) attributes(name fsm.NodeName) fsm.Attributes {
 		return p.cfg.Self
 	}
 	priority := map[fsm.NodeName]uint8{"node-b": 110, "node-c": 90}[name]
-	return fsm.Attributes{Name: name, Priority: priority}
+	return fsm.Attributes{Name: name, Priority: priority, ENI: strings.Replace(string(name), "node", "eni", 1)}
 }
 
 func (p *play) apply(c fsm.Command) fsm.Result {
@@ -330,7 +330,7 @@ func (p *play) describe(a Action) string {
 		p.pending["report"] = a.Op
 		return fmt.Sprintf("report to %s: healthy=%v ec2=%v", a.Leader, a.Facts.Healthy, a.Facts.EC2)
 	case Reply:
-		return fmt.Sprintf("reply: to=%s settled=%v error=%v", a.To, a.Settled, a.Err)
+		return fmt.Sprintf("reply: to=%s settled=%v alone=%v error=%v", a.To, a.Settled, a.Alone, a.Err)
 	case Reign:
 		return fmt.Sprintf("advertise as Master of term %d, first in %v", a.Term, max(0, a.NotBefore-p.now))
 	case Resign:
@@ -356,7 +356,7 @@ func describeCommand(c fsm.Command) string {
 	case fsm.Confirm:
 		return fmt.Sprintf("claim %d is confirmed as %s", c.Claim, c.Association)
 	case fsm.Release:
-		return fmt.Sprintf("claim %d of %s ends, settled=%v foreign=%q (%s)", c.Ends, c.Node, c.Settled, c.Foreign, c.Reason)
+		return fmt.Sprintf("claim %d of %s ends, settled=%v alone=%v foreign=%q (%s)", c.Ends, c.Node, c.Settled, c.Alone, c.Foreign, c.Reason)
 	case fsm.GuardDone:
 		return fmt.Sprintf("guard of %s done through claim %d", c.Association, c.Through)
 	case fsm.SetHealth:

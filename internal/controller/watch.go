@@ -175,11 +175,33 @@ func (c *Core) drifted(read eip.Address, ours bool) {
 	switch {
 	case ours:
 		c.proposeClaim(having(fsm.Adopt, read))
-	case c.cfg.Drift == Respect && read.AssociationID != "":
-		k.step = respecting
-		k.op = c.propose(fsm.Release{Origin: c.origin(k.story + "; respected"), Node: c.self(), AllocationID: c.cfg.Address,
-			Ends: k.grant.Index, Settled: !k.unknown, Foreign: fsm.AssociationID(read.AssociationID)})
+	case c.cfg.Drift == Respect && read.AssociationID != "" && !c.ownLateCall(read):
+		k.foreign = fsm.AssociationID(read.AssociationID)
+		c.respect()
 	default:
 		c.proposeClaim(having(fsm.Takeover, read))
 	}
+}
+
+// ownLateCall reports whether a read may show what a call of the past did, not a person: under guard, at a member.
+func (c *Core) ownLateCall(read eip.Address) bool {
+	if !c.address().Guarded() {
+		return false
+	}
+	for _, n := range c.committed.Nodes {
+		if n.ENI == string(read.ENI) {
+			return true
+		}
+	}
+	return false
+}
+
+// respect ends this node's claim in favour of somebody else's association. Until that is known to be committed the node is not Master: the
+// release may be in the log whatever its answer was.
+func (c *Core) respect() {
+	k := &c.claim
+	k.step = respecting
+	c.settle() // priority 0 goes out before the release
+	k.op = c.propose(fsm.Release{Origin: c.origin(k.story + "; respected"), Node: c.self(), AllocationID: c.cfg.Address,
+		Ends: k.grant.Index, Settled: !k.unknown, Alone: c.alone(k.grant.Index), Foreign: k.foreign})
 }
