@@ -13,13 +13,25 @@ import (
 	"time"
 )
 
+// Profile chooses the defaults of all timings; every key can still be set on its own.
+type Profile string
+
+// The profiles.
+const (
+	// ProfileDefault is quiet, and right for a WAN.
+	ProfileDefault Profile = "default"
+	// ProfileFast is for nodes a millisecond apart: adverts every 10 ms, tight probes.
+	ProfileFast Profile = "fast"
+)
+
 // Fencing says how far a takeover goes to make sure that it displaces nothing newer (docs/SAFETY.md).
 type Fencing string
 
-// The fencing modes of this version.
+// The fencing modes.
 const (
 	FencingStrict   Fencing = "strict"
 	FencingBalanced Fencing = "balanced"
+	FencingFast     Fencing = "fast"
 )
 
 // Drift says what to do when somebody else moved the Elastic IP.
@@ -43,6 +55,7 @@ const (
 // Config is a whole, valid configuration file with the defaults filled in.
 type Config struct {
 	Cluster   Cluster   `yaml:"cluster"`
+	Profile   Profile   `yaml:"profile"`
 	Node      string    `yaml:"node"`     // name of this node, one of Nodes
 	DataDir   string    `yaml:"data_dir"` // absolute path
 	Nodes     []Node    `yaml:"nodes"`    // every node, this one included
@@ -79,6 +92,7 @@ type EIP struct {
 	ObserveInterval time.Duration `yaml:"observe_interval"` // between reads while nothing happens
 	AttemptTimeout  time.Duration `yaml:"attempt_timeout"`  // for one HTTP request to EC2
 	ConfirmTimeout  time.Duration `yaml:"confirm_timeout"`  // a leader without a confirmed claim for this long hands over
+	ReleaseWait     time.Duration `yaml:"release_wait"`     // how long a new leader waits for the word of the former holder
 }
 
 // AWS overrides what the SDK and the instance metadata say. Each empty value means: ask them.
@@ -101,6 +115,7 @@ type VRRP struct {
 
 // Raft holds the timings and sizes of the consensus group.
 type Raft struct {
+	Hints              bool          `yaml:"hints"` // missing adverts start an election, once a quorum misses them
 	HeartbeatTimeout   time.Duration `yaml:"heartbeat_timeout"`
 	ElectionTimeout    time.Duration `yaml:"election_timeout"`
 	LeaderLeaseTimeout time.Duration `yaml:"leader_lease_timeout"`

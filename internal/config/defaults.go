@@ -2,10 +2,21 @@ package config
 
 import "time"
 
-// defaults is what an empty file means, apart from the keys that have no default. docs/config.example.yaml shows each
-// of these values, and a test compares them.
-func defaults() Config {
+// defaults is what an empty file of the profile means, apart from the keys that have no default. docs/config.example.yaml shows
+// those of the default profile, and a test compares them.
+func defaults(profile Profile) Config {
+	c := quietDefaults()
+	if profile == ProfileFast {
+		c.Profile = ProfileFast
+		c.VRRP.AdvertisementInterval = 10 * time.Millisecond
+		c.EIP.ReleaseWait = 10 * time.Millisecond
+	}
+	return c
+}
+
+func quietDefaults() Config {
 	return Config{
+		Profile: ProfileDefault,
 		DataDir: "/var/lib/hacluster",
 		EIP: EIP{
 			Fencing:         FencingBalanced,
@@ -13,6 +24,7 @@ func defaults() Config {
 			ObserveInterval: time.Minute,
 			AttemptTimeout:  3 * time.Second,
 			ConfirmTimeout:  10 * time.Second,
+			ReleaseWait:     50 * time.Millisecond,
 		},
 		VRRP: VRRP{
 			VirtualRouterID:       51,
@@ -21,6 +33,7 @@ func defaults() Config {
 			Checksum:              ChecksumPseudoHeader,
 		},
 		Raft: Raft{
+			Hints:              true,
 			HeartbeatTimeout:   500 * time.Millisecond,
 			ElectionTimeout:    500 * time.Millisecond,
 			LeaderLeaseTimeout: 250 * time.Millisecond,
@@ -35,26 +48,31 @@ func defaults() Config {
 }
 
 // defaulter is a list element or an optional section: its defaults apply once it is written at all.
-type defaulter interface{ setDefaults() }
+type defaulter interface{ setDefaults(Profile) }
 
-func (n *Node) setDefaults() { n.Priority = 100 }
+func (n *Node) setDefaults(Profile) { n.Priority = 100 }
 
-func (p *ProcessCheck) setDefaults() { *p = ProcessCheck{Name: "haproxy", Interval: time.Second} }
-
-func (s *StatsCheck) setDefaults() { s.Probe = quickProbe() }
-
-func (h *HTTPCheck) setDefaults() {
-	h.Status = []StatusRange{{Min: 200, Max: 399}}
-	h.Probe = quickProbe()
+func (p *ProcessCheck) setDefaults(Profile) {
+	*p = ProcessCheck{Name: "haproxy", Interval: time.Second}
 }
 
-func (t *TCPCheck) setDefaults() { t.Probe = quickProbe() }
+func (s *StatsCheck) setDefaults(profile Profile) { s.Probe = quickProbe(profile) }
 
-func (s *ScriptCheck) setDefaults() {
+func (h *HTTPCheck) setDefaults(profile Profile) {
+	h.Status = []StatusRange{{Min: 200, Max: 399}}
+	h.Probe = quickProbe(profile)
+}
+
+func (t *TCPCheck) setDefaults(profile Profile) { t.Probe = quickProbe(profile) }
+
+func (s *ScriptCheck) setDefaults(Profile) {
 	s.Probe = Probe{Interval: time.Second, Timeout: time.Second, Rise: 2, Fall: 2}
 }
 
-// quickProbe notices a hung HAProxy within 800 ms; see [Health.DetectionTime].
-func quickProbe() Probe {
+// quickProbe notices a hung HAProxy within 800 ms, in the fast profile within 250 ms; see [Health.DetectionTime].
+func quickProbe(profile Profile) Probe {
+	if profile == ProfileFast {
+		return Probe{Interval: 50 * time.Millisecond, Timeout: 100 * time.Millisecond, Rise: 2, Fall: 2}
+	}
 	return Probe{Interval: 200 * time.Millisecond, Timeout: 300 * time.Millisecond, Rise: 2, Fall: 2}
 }

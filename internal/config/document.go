@@ -16,6 +16,7 @@ import (
 // can name the line. The decoder of go-yaml stops at the first error; this one collects them all.
 type document struct {
 	file     string
+	profile  Profile
 	lines    map[string]int  // dotted path of a key -> line
 	blamed   map[string]bool // paths with a problem; what follows from it is not reported again
 	problems Errors
@@ -83,7 +84,7 @@ func (d *document) decodeStruct(path string, node ast.Node, v reflect.Value) {
 		return
 	}
 	if target, ok := v.Addr().Interface().(defaulter); ok {
-		target.setDefaults()
+		target.setDefaults(d.profile)
 	}
 	fields := fieldsOf(v)
 	var unknown []*ast.MappingValueNode

@@ -40,18 +40,18 @@ func parseExample(t *testing.T) Config {
 
 // TestExampleShowsTheDefaults: an operator who copies the example gets what an operator gets who leaves the keys out.
 func TestExampleShowsTheDefaults(t *testing.T) {
-	want := defaults()
+	want := defaults(ProfileDefault)
 	want.Cluster.Name = "edge-1"
 	want.Node = host
 	want.Insecure = true
 	want.EIP.AllocationID = "eipalloc-0123456789abcdef0"
 	want.Nodes = []Node{exampleNode("lb-1", 1, 150), exampleNode("lb-2", 2, 100), exampleNode("lb-3", 3, 50)}
 	var process ProcessCheck
-	process.setDefaults()
+	process.setDefaults(ProfileDefault)
 	stats := StatsCheck{Socket: "/run/haproxy/admin.sock"}
-	stats.setDefaults()
+	stats.setDefaults(ProfileDefault)
 	http := HTTPCheck{URL: "http://127.0.0.1:80/healthz"}
-	http.setDefaults()
+	http.setDefaults(ProfileDefault)
 	want.Health = Health{Process: &process, Stats: &stats, HTTP: &http}
 	if diff := cmp.Diff(want, parseExample(t), cmpAddrs); diff != "" {
 		t.Errorf("the example (-defaults +example):\n%s", diff)
@@ -74,9 +74,9 @@ func TestExampleWithEveryKeySet(t *testing.T) {
 		t.Fatal(err)
 	}
 	var tcp TCPCheck
-	tcp.setDefaults()
+	tcp.setDefaults(ProfileDefault)
 	var script ScriptCheck
-	script.setDefaults()
+	script.setDefaults(ProfileDefault)
 	if c.Health.TCP == nil || c.Health.TCP.Probe != tcp.Probe {
 		t.Errorf("commented tcp check = %+v, want the defaults %+v", c.Health.TCP, tcp.Probe)
 	}

@@ -50,8 +50,10 @@ func hostname() string {
 // parse is Parse without the surroundings: node, if set, wins over the file, and host is used if the file is silent.
 func parse(file string, data []byte, node, host string) (Config, error) {
 	doc := &document{file: file, lines: map[string]int{}, blamed: map[string]bool{}}
-	c := defaults()
+	c := defaults(ProfileDefault)
 	if body := doc.parseYAML(data); body != nil {
+		doc.profile = profileOf(body)
+		c = defaults(doc.profile)
 		doc.decode("", body, reflect.ValueOf(&c).Elem())
 		if node != "" {
 			c.Node = node
@@ -63,6 +65,20 @@ func parse(file string, data []byte, node, host string) (Config, error) {
 		return Config{}, doc.problems.sorted()
 	}
 	return c, nil
+}
+
+// profileOf finds the profile before anything else is decoded, since all defaults depend on it. Validation judges the word.
+func profileOf(body ast.Node) Profile {
+	section, ok := body.(ast.MapNode)
+	if !ok {
+		return ProfileDefault
+	}
+	for it := section.MapRange(); it.Next(); {
+		if key, plain := it.Key().(*ast.StringNode); plain && key.Value == "profile" {
+			return Profile(it.Value().GetToken().Value)
+		}
+	}
+	return ProfileDefault
 }
 
 // complete fills in the defaults that depend on other values.

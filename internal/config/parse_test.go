@@ -84,8 +84,8 @@ func TestMinimalFileGetsTheDefaults(t *testing.T) {
 	if peers := c.Peers(); len(peers) != 2 || peers[0].Name != "lb-2" || peers[1].Name != "lb-3" {
 		t.Errorf("peers = %+v, want lb-2 and lb-3", peers)
 	}
-	want := defaults()
-	got := Config{DataDir: c.DataDir, EIP: c.EIP, VRRP: c.VRRP, Raft: c.Raft, Admin: c.Admin, Log: c.Log}
+	want := defaults(ProfileDefault)
+	got := Config{Profile: c.Profile, DataDir: c.DataDir, EIP: c.EIP, VRRP: c.VRRP, Raft: c.Raft, Admin: c.Admin, Log: c.Log}
 	got.EIP.AllocationID = ""
 	if diff := cmp.Diff(want, got, cmpAddrs); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)

@@ -29,6 +29,7 @@ const (
 // validate reports whatever the types alone do not exclude.
 func (c *Config) validate(d *document) {
 	c.Cluster.validate(d)
+	d.checkOneOf("profile", string(c.Profile), string(ProfileDefault), string(ProfileFast))
 	c.validateNodes(d)
 	c.validateSelf(d)
 	c.validateInsecure(d)
@@ -58,14 +59,12 @@ func (c *Config) validateInsecure(d *document) {
 
 func (e EIP) validate(d *document) {
 	d.checkMatch("eip.allocation_id", e.AllocationID, `eipalloc-[0-9a-f]{8,17}`, "the allocation id of the Elastic IP, for example eipalloc-0123456789abcdef0")
-	if e.Fencing == "fast" {
-		d.report("eip.fencing", "fast is not available yet", "write balanced")
-	}
-	d.checkOneOf("eip.fencing", string(e.Fencing), string(FencingBalanced), string(FencingStrict))
+	d.checkOneOf("eip.fencing", string(e.Fencing), string(FencingBalanced), string(FencingStrict), string(FencingFast))
 	d.checkOneOf("eip.drift", string(e.Drift), string(DriftRepair), string(DriftRespect))
 	d.checkRange("eip.observe_interval", e.ObserveInterval, 10*time.Second, time.Hour)
 	d.checkRange("eip.attempt_timeout", e.AttemptTimeout, 100*time.Millisecond, time.Minute)
 	d.checkRange("eip.confirm_timeout", e.ConfirmTimeout, time.Second, 10*time.Minute)
+	d.checkRange("eip.release_wait", e.ReleaseWait, time.Millisecond, time.Second)
 	if e.ConfirmTimeout <= e.AttemptTimeout {
 		d.report("eip.confirm_timeout", fmt.Sprintf("%v leaves no time for one attempt of %v", e.ConfirmTimeout, e.AttemptTimeout),
 			fmt.Sprintf("write more than eip.attempt_timeout, for example %v", 3*e.AttemptTimeout))
