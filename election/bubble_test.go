@@ -307,19 +307,30 @@ func TestANonVoterIsNoEvidence(t *testing.T) {
 	})
 }
 
-// A TimeoutNow that a node injects into its own transport makes it leader within a round trip, by a regular vote.
-func TestAnInjectedTimeoutNowElectsTheNode(t *testing.T) {
+// A hint makes a node leader within a round trip, by a regular vote. It is for voters that follow the suspect in this very term: a
+// TimeoutNow that reaches a leader would depose it.
+func TestAHintElectsAFollowerOfTheSuspect(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSimulation(t, 3)
 		leader, term := s.leader(s.nodes...)
 		time.Sleep(time.Second)
 		challenger := s.others(leader)[1]
+		for name, hint := range map[string]func() error{
+			"of the leader itself":   func() error { return leader.Hint(t.Context(), leader.cfg.Name, term) },
+			"of an earlier term":     func() error { return challenger.Hint(t.Context(), leader.cfg.Name, term-1) },
+			"about somebody else":    func() error { return challenger.Hint(t.Context(), challenger.cfg.Name, term) },
+			"before Raft is running": func() error { return new(Node).Hint(t.Context(), leader.cfg.Name, term) },
+		} {
+			if err := hint(); !errors.Is(err, ErrNoHint) {
+				t.Errorf("a hint %s: %v, want %v", name, err, ErrNoHint)
+			}
+		}
+		if !leader.Leading(term) {
+			t.Fatal("the leader was deposed by a hint that was refused")
+		}
 		began := time.Now()
-		err := challenger.transport.inject(t.Context(), &raft.TimeoutNowRequest{
-			RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax},
-		})
-		if err != nil {
+		if err := challenger.Hint(t.Context(), leader.cfg.Name, term); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

@@ -28,8 +28,9 @@ type Node struct {
 	mux     *mux
 	client  *http.Client
 
-	// raft is nil until Raft runs.
+	// raft is nil until Raft runs, on transport.
 	raft        atomic.Pointer[raft.Raft]
+	transport   *transport
 	evidence    *evidence
 	leaderships chan Leadership
 	// fatal takes the first reason to end Run that comes from outside its goroutines, suspects the term of a leader that
@@ -192,6 +193,7 @@ func (n *Node) startRaft(parts raftParts) (*raft.Raft, error) {
 			return nil, fmt.Errorf("start raft on %s: move it away if it is damaged, the node then comes back as a new member: %w",
 				filepath.Join(n.cfg.DataDir, storeDir), s.err)
 		}
+		n.transport = parts.transport
 		n.raft.Store(s.raft)
 		return s.raft, nil
 	case err := <-n.fatal:

@@ -64,8 +64,14 @@ func (n *Node) addRaftStatus(s *Status, r *raft.Raft) {
 	s.LastIndex = r.LastIndex()
 	s.CommitIndex = r.CommitIndex()
 	s.AppliedIndex = r.AppliedIndex()
+	s.Voters = voterNames(r)
+}
+
+func voterNames(r *raft.Raft) []string {
+	var names []string
 	for _, id := range voters(r) {
-		s.Voters = append(s.Voters, nodeName(id))
+		names = append(names, nodeName(id))
 	}
-	slices.Sort(s.Voters)
+	slices.Sort(names)
+	return names
 }

@@ -48,6 +48,9 @@ type Grant struct {
 	Clean bool
 }
 
+// Atomic reports whether the claim is carried out by one AssociateAddress that takes the address from whoever has it.
+func (g Grant) Atomic() bool { return g.Mode == Handover || g.Mode == Seizure }
+
 // Apply applies the log entry (index, term, command) and answers it. Bytes that are no command change nothing but the
 // index, and never panic: whatever is in the log must be passable by every build.
 func (s *State) Apply(index, term uint64, command []byte) Result {
@@ -85,7 +88,7 @@ func denied(d Denial) Result { return Result{Denied: d} }
 
 // claim grants or denies. The mode is decided here and nowhere else.
 func (s *State) claim(c Claim) Result {
-	if c.AllocationID == "" || (c.Fencing != Strict && c.Fencing != Balanced) {
+	if c.AllocationID == "" || (c.Fencing != Strict && c.Fencing != Balanced && c.Fencing != Fast) {
 		return denied(DeniedInvalid)
 	}
 	node, known := s.Nodes[c.Node]
@@ -116,12 +119,7 @@ func (a *Address) grant(g *GrantedClaim, c Claim) Denial {
 	case Adopt:
 		return a.grantAdopt(g, c)
 	case Handover:
-		if a.allowsHandover(c.Fencing) {
-			g.Mode = Handover
-			a.Attempts = append(a.Attempts, Attempt{Claim: g.Index, Term: g.Term, Node: g.Node})
-			return ""
-		}
-		return a.grantTakeover(g, c)
+		return a.grantAtomic(g, c)
 	case Takeover:
 		return a.grantTakeover(g, c)
 	default:
@@ -129,10 +127,21 @@ func (a *Address) grant(g *GrantedClaim, c Claim) Denial {
 	}
 }
 
-// allowsHandover reports whether one atomic call is safe: the last claimer gave up with nothing in flight, and nobody else's
-// atomic call may still land.
-func (a *Address) allowsHandover(f Fencing) bool {
-	return f != Strict && a.Claim != nil && a.Claim.Released && len(a.Attempts) == 0
+// grantAtomic allows one atomic call where that is safe enough for the fencing, and falls back to a takeover. It never is while an earlier
+// atomic call may still land: that one could then displace this one's association.
+func (a *Address) grantAtomic(g *GrantedClaim, c Claim) Denial {
+	switch {
+	case c.Fencing == Strict || a.Claim == nil || len(a.Attempts) > 0:
+		return a.grantTakeover(g, c)
+	case a.Claim.Released:
+		g.Mode = Handover
+	case c.Fencing == Fast:
+		g.Mode = Seizure
+	default:
+		return a.grantTakeover(g, c)
+	}
+	a.Attempts = append(a.Attempts, Attempt{Claim: g.Index, Term: g.Term, Node: g.Node})
+	return ""
 }
 
 func (a *Address) grantAdopt(g *GrantedClaim, c Claim) Denial {

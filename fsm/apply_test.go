@@ -411,3 +411,34 @@ func TestDecodeRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestFastFencing: fast makes one atomic call of a takeover, except while an earlier atomic call may still land (docs/SAFETY.md).
+func TestFastFencing(t *testing.T) {
+	c := newCluster(t)
+	c.holds("a", Fast, "x1")
+	seizure := c.claim("b", Fast, Handover).Grant
+	if seizure.Mode != Seizure || !seizure.Atomic() || seizure.Clean {
+		t.Errorf("a claim over a standing one = %+v, want an unclean seizure", seizure)
+	}
+	if a := c.state.Addresses[eip]; !a.Guarded() {
+		t.Error("not guarded while the atomic call is out")
+	}
+	if r := c.claim("c", Fast, Handover); r.Grant.Mode != Takeover || r.Grant.Displaces != "x1" {
+		t.Errorf("while b's atomic call may land: %+v, want a takeover of x1", r)
+	}
+	c.confirm("c", "x2")
+	c.release("c", true)
+	if r := c.claim("a", Fast, Handover); r.Grant.Mode != Takeover {
+		t.Errorf("a release by c does not settle b's call, but granted %+v", r)
+	}
+	c.confirm("a", "x3")
+	through := c.state.Addresses[eip].Claim.Index
+	c.apply(GuardDone{Origin: c.origin(), Node: "a", AllocationID: eip, Association: "x3", Through: through})
+	c.release("a", true)
+	if r := c.claim("b", Fast, Handover); r.Grant.Mode != Handover {
+		t.Errorf("after the guard and a release: %+v, want a handover", r)
+	}
+	if r := c.claim("c", Balanced, Handover); r.Grant.Mode != Takeover {
+		t.Errorf("balanced over a standing claim: %+v, want a takeover", r)
+	}
+}

@@ -25,6 +25,8 @@ const (
 	Takeover Mode = "takeover"
 	// Handover: the predecessor released and has nothing in flight; one atomic AssociateAddress.
 	Handover Mode = "handover"
+	// Seizure: the predecessor did not release, and fast fencing makes one atomic AssociateAddress all the same.
+	Seizure Mode = "seizure"
 	// Adopt: the association is already the claimer's; no call.
 	Adopt Mode = "adopt"
 )
@@ -38,6 +40,8 @@ const (
 	Strict Fencing = "strict"
 	// Balanced allows one atomic call in a handover and adopts a contested association under guard.
 	Balanced Fencing = "balanced"
+	// Fast is Balanced with one atomic call in place of a takeover, unless an earlier atomic call may still land.
+	Fast Fencing = "fast"
 )
 
 // Command is one entry of the replicated log. Every command carries the term in which its proposer is leader; applying it
@@ -66,7 +70,7 @@ type Claim struct {
 	Node         NodeName     `json:"node"`
 	AllocationID AllocationID `json:"allocation_id"`
 	Fencing      Fencing      `json:"fencing"`
-	// Mode asked for. Adopt wants Association; Handover falls back to Takeover when the state does not allow it.
+	// Mode asked for. Adopt wants Association; Handover falls back to Seizure or Takeover when the state does not allow it.
 	Mode Mode `json:"mode"`
 	// Released wants the claim before this one to be released, and no grant otherwise: the holder is asked first then.
 	Released bool `json:"released,omitempty"`

@@ -312,7 +312,7 @@ inline grantTakeover(me) {
 }
 
 #ifdef FAST
-#define allowsHandover	true
+#define allowsHandover	(attempts == 0)
 #endif
 #ifdef BALANCED
 #define allowsHandover	(released && attempts == 0)

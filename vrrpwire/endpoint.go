@@ -181,6 +181,16 @@ func (e *Endpoint) farewell() bool {
 // is counted in Stats.HeardDropped. The channel is never closed.
 func (e *Endpoint) Heard() <-chan Heard { return e.heard }
 
+// Drain reads what has arrived and was not read yet, so that Heard tells all that reached this node before the call. It waits for an
+// advert that is being sent.
+func (e *Endpoint) Drain() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.closed {
+		_ = e.drain() // an error ends Run, which meets it too
+	}
+}
+
 // Stats returns a copy of the counters.
 func (e *Endpoint) Stats() Stats {
 	e.mu.Lock()

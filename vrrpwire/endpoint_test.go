@@ -326,3 +326,28 @@ func TestStatsAreACopy(t *testing.T) {
 		t.Errorf("a caller changed the counters to %v", stats.Rejected)
 	}
 }
+
+// Who judges a peer's silence must first hear what is waiting in the socket, whether the listener has run or not.
+func TestDrainHearsWhatHasArrived(t *testing.T) {
+	inBothWorlds(t, func(t *testing.T, w world) {
+		e, err := w.open(w.config(t), fresh(w.now).permit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		say(t, w.peer, peerAddr, Advertisement{Version: 3, VRID: 51, Priority: 200, Interval: 100 * time.Millisecond})
+		eventually(t, "the advert is queued", func() bool { return w.queued(e) })
+		e.Drain() // nobody listens: the endpoint is not run
+		select {
+		case h := <-e.Heard():
+			if h.Advertisement.Priority != 200 {
+				t.Errorf("heard %+v", h)
+			}
+		default:
+			t.Error("an advert that had arrived was not heard")
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+		e.Drain() // a closed endpoint has nothing to say
+	})
+}

@@ -120,7 +120,7 @@ func openAgent(ctx context.Context, cfg config.Config, log *zap.Logger) (*agent,
 }
 
 func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller.Replica, rpc *lateHandler, log *zap.Logger) error {
-	ports := controller.Ports{Raft: a.raft, Quorum: a.raft, Peers: a.raft, Replica: replica}
+	ports := controller.Ports{Raft: a.raft, Quorum: a.raft, Ballot: a.raft, Peers: a.raft, Replica: replica}
 	core := coreConfig(cfg)
 	if cfg.Self().Witness {
 		ports.Wire, ports.EC2 = silentWire{}, noEC2{}
@@ -129,7 +129,7 @@ func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller
 	}
 	a.driver = controller.NewDriver(core, ports, boottime.Now, log)
 	rpc.set(a.driver.Handler())
-	if !cfg.Self().Witness {
+	if !cfg.Self().Witness || cfg.Raft.Hints {
 		if err := a.openWire(cfg, log); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -71,12 +72,18 @@ func coreConfig(cfg config.Config) controller.Config {
 	timing.EvidenceMaxAge = cfg.Raft.EvidenceMaxAge
 	timing.ObserveInterval = cfg.EIP.ObserveInterval
 	timing.ConfirmTimeout = cfg.EIP.ConfirmTimeout
+	timing.ReleaseWait = cfg.EIP.ReleaseWait
+	senders := map[netip.Addr]fsm.NodeName{}
+	for _, n := range cfg.Nodes {
+		senders[n.VRRPAddress] = fsm.NodeName(n.Name)
+	}
 	return controller.Config{
 		Self: fsm.Attributes{Name: fsm.NodeName(self.Name), Address: self.Address.String(), Priority: uint8(self.Priority),
 			Witness: self.Witness, Version: version},
 		Address: fsm.AllocationID(cfg.EIP.AllocationID),
 		Fencing: fsm.Fencing(cfg.EIP.Fencing), Drift: controller.DriftPolicy(cfg.EIP.Drift),
-		Timing:  timing,
+		Timing: timing,
+		Hints:  cfg.Raft.Hints, Advert: cfg.VRRP.AdvertisementInterval, Senders: senders,
 		Preempt: cfg.Placement.Preempt, PreemptDelay: cfg.Placement.PreemptDelay,
 		Jitter:    func(limit time.Duration) time.Duration { return rand.N(limit + 1) },
 		WallClock: func() int64 { return time.Now().UnixMilli() },
@@ -152,7 +159,7 @@ func (a *agent) openWire(cfg config.Config, log *zap.Logger) error {
 		wc.Checksum = vrrpwire.ChecksumAsV2
 	}
 	for _, p := range cfg.Peers() {
-		if !p.Witness {
+		if !p.Witness || cfg.Raft.Hints {
 			wc.Peers = append(wc.Peers, p.VRRPAddress)
 		}
 	}
@@ -180,11 +187,13 @@ func (l *lateHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	(*h).ServeHTTP(w, r)
 }
 
-// silentWire is the wire of a witness, which never advertises.
+// silentWire is the wire of a witness without hints, which neither advertises nor listens.
 type silentWire struct{}
 
-func (silentWire) Reign(time.Duration) {}
-func (silentWire) Resign(string)       {}
+func (silentWire) Reign(time.Duration)          {}
+func (silentWire) Resign(string)                {}
+func (silentWire) Heard() <-chan vrrpwire.Heard { return nil }
+func (silentWire) Drain()                       {}
 
 // noEC2 is the EC2 of a witness, which never calls it.
 type noEC2 struct{}

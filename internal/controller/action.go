@@ -42,6 +42,7 @@ type AskRelease struct {
 	Term   uint64
 	Holder fsm.NodeName
 	Ends   uint64
+	Within time.Duration // how long to wait for it
 }
 
 // Transfer hands the leadership over, one attempt. Answered by Transferred.
@@ -57,12 +58,29 @@ type Report struct {
 	Facts  Facts
 }
 
-// Reply answers a ReleaseAsked or a TransferAsked.
+// Poll asks the other voters whether they miss the suspect's adverts too, and the suspect whether it is there. Answered by Polled.
+type Poll struct {
+	Op      Op
+	Term    uint64
+	Suspect fsm.NodeName
+	// Grace is how long the suspect is waited for when a quorum misses it.
+	Grace time.Duration
+}
+
+// Hint makes this node stand for election in place of the suspect. Answered by Hinted.
+type Hint struct {
+	Op      Op
+	Term    uint64
+	Suspect fsm.NodeName
+}
+
+// Reply answers a ReleaseAsked, a TransferAsked or a SilenceAsked.
 type Reply struct {
 	Op      Op
 	Settled bool         // of a release
 	Alone   bool         // likewise, as in fsm.Release
 	To      fsm.NodeName // of a transfer: the chosen target
+	Misses  bool         // of a silence: this node misses the adverts too
 	Err     error
 }
 
@@ -105,3 +123,5 @@ func (Resign) action()       {}
 func (Transition) action()   {}
 func (Note) action()         {}
 func (Stop) action()         {}
+func (Poll) action()         {}
+func (Hint) action()         {}

@@ -107,6 +107,9 @@ func (c *Core) startClaim() {
 	case a.Claim.Node == c.self():
 		c.claim.story = "this node claimed last"
 		c.readThenClaim()
+	case c.cfg.Fencing == fsm.Fast:
+		c.claim.story = string(a.Claim.Node) + " leads no more"
+		c.proposeClaim(fsm.Claim{Mode: fsm.Handover})
 	default:
 		c.claim.story = string(a.Claim.Node) + " released"
 		c.proposeClaim(fsm.Claim{Mode: fsm.Handover, Released: true})
@@ -123,7 +126,7 @@ func (c *Core) askForRelease() {
 	k := &c.claim
 	k.story = string(a.Claim.Node) + " was deposed"
 	k.step, k.asked, k.op = asking, *a.Claim, c.nextOp()
-	c.emit(AskRelease{Op: k.op, Term: c.lead.Term, Holder: a.Claim.Node, Ends: a.Claim.Index})
+	c.emit(AskRelease{Op: k.op, Term: c.lead.Term, Holder: a.Claim.Node, Ends: a.Claim.Index, Within: c.releaseWait(a.Claim.Node)})
 }
 
 func (c *Core) takeReleaseAnswered(e ReleaseAnswered) {
@@ -262,7 +265,7 @@ func (c *Core) granted(g fsm.Grant) {
 	switch {
 	case g.Mode == fsm.Adopt:
 		c.hold()
-	case g.Mode == fsm.Handover:
+	case g.Atomic():
 		c.associate()
 	case g.Displaces == "":
 		c.associate()
@@ -286,7 +289,7 @@ func (c *Core) refreshWouldCutOff(g fsm.Grant) bool {
 func (c *Core) associate() {
 	k := &c.claim
 	k.step, k.op, k.inFlight = associating, c.nextOp(), true
-	c.emit(Associate{Op: k.op, Term: c.lead.Term, Claim: k.grant.Index, AllowReassociation: k.grant.Mode == fsm.Handover})
+	c.emit(Associate{Op: k.op, Term: c.lead.Term, Claim: k.grant.Index, AllowReassociation: k.grant.Atomic()})
 }
 
 // takeCalled takes EC2's answer to the claim's call, also after the leadership is over.

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/hacluster/hacluster/eip"
@@ -45,6 +46,11 @@ type Config struct {
 
 	Preempt      bool
 	PreemptDelay time.Duration
+	// Hints makes missing adverts start an election. Advert is this node's own advertisement interval: a process that stands still
+	// for longer discards the silence that it heard. Senders says who advertises from which address.
+	Hints   bool
+	Advert  time.Duration
+	Senders map[netip.Addr]fsm.NodeName
 	// Jitter returns a duration in [0, max]: the only randomness of the core.
 	Jitter func(max time.Duration) time.Duration
 	// WallClock returns Unix milliseconds for the history.
@@ -59,6 +65,8 @@ type Timing struct {
 	ObserveInterval time.Duration
 	// ConfirmTimeout is how long a leader may try to confirm its claim before it hands over.
 	ConfirmTimeout time.Duration
+	// ReleaseWait is how long a new leader waits for the release of a deposed holder that may be dead.
+	ReleaseWait time.Duration
 	// Settle is how long after a confirmed association a read that disagrees is put down to eventual consistency.
 	Settle time.Duration
 	// Guard is how long a contested association or an unknown attempt is watched: until EC2 refuses every request that was signed
@@ -72,6 +80,7 @@ func DefaultTiming() Timing {
 		EvidenceMaxAge:  300 * time.Millisecond,
 		ObserveInterval: time.Minute,
 		ConfirmTimeout:  10 * time.Second,
+		ReleaseWait:     50 * time.Millisecond,
 		Settle:          2 * time.Second,
 		Guard:           31 * time.Minute,
 	}
@@ -97,6 +106,7 @@ type Core struct {
 	departure departure
 	placement placement
 	report    report
+	hint      hint
 }
 
 // NewCore returns a core in state Init.
@@ -116,6 +126,7 @@ func (c *Core) Step(now time.Duration, e Event) []Action {
 	c.considerWatch()
 	c.considerDeparture()
 	c.considerClaim()
+	c.considerHint()
 	c.settle()
 	return c.out
 }
@@ -123,7 +134,7 @@ func (c *Core) Step(now time.Duration, e Event) []Action {
 // Deadline returns when the core wants a Tick, or 0.
 func (c *Core) Deadline() time.Duration {
 	var first time.Duration
-	for _, d := range []time.Duration{c.claim.wakeAt, c.watch.nextAt, c.departure.wakeAt, c.placement.preemptAt, c.report.retryAt} {
+	for _, d := range []time.Duration{c.claim.wakeAt, c.watch.nextAt, c.departure.wakeAt, c.placement.preemptAt, c.report.retryAt, c.silentAt()} {
 		// One that has passed was considered by this step and waits for something else.
 		if d > c.now && (first == 0 || d < first) {
 			first = d
@@ -166,7 +177,24 @@ func (c *Core) take(e Event) {
 	case ShutdownAsked:
 		c.departure.shutdown = true
 		c.reason = "agent stopping"
-	case Tick:
+	default:
+		c.takeHintNews(e)
+	}
+}
+
+// takeHintNews takes what concerns the leader's adverts. A Tick brings nothing but the time.
+func (c *Core) takeHintNews(e Event) {
+	switch e := e.(type) {
+	case AdvertHeard:
+		c.takeAdvert(e)
+	case Stalled:
+		c.takeStalled()
+	case SilenceAsked:
+		c.takeSilenceAsked(e)
+	case Polled:
+		c.takePolled(e)
+	case Hinted:
+		c.takeHinted(e)
 	}
 }
 
@@ -190,6 +218,7 @@ func (c *Core) takeLeadership(l Leadership) {
 	}
 	c.departure.ended()
 	c.placement = placement{}
+	c.hint.follow()
 	if c.leader() {
 		c.claim.begin(c.now)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/hacluster/hacluster/election"
 	"github.com/hacluster/hacluster/fsm"
 	"github.com/hacluster/hacluster/health"
+	"github.com/hacluster/hacluster/vrrpwire"
 )
 
 // Raft is the consensus that the driver acts through.
@@ -49,16 +50,26 @@ type Health interface {
 	Updates() <-chan health.Status
 }
 
+// Ballot is Raft's side of a fast election.
+type Ballot interface {
+	Voters() []string
+	LastIndex() uint64
+	Hint(ctx context.Context, suspect string, term uint64) error
+}
+
 // Wire is the VRRP side.
 type Wire interface {
 	Reign(notBefore time.Duration)
 	Resign(reason string)
+	Heard() <-chan vrrpwire.Heard
+	Drain()
 }
 
 // Ports are what the driver acts on.
 type Ports struct {
 	Raft    Raft
 	Quorum  Quorum
+	Ballot  Ballot // nil without hints
 	Peers   Peers
 	EC2     EC2
 	Health  Health // nil on a witness
@@ -72,8 +83,6 @@ var ErrShutdownTimeout = errors.New("hand the leadership over before the end: ti
 const (
 	// eventQueue bounds the results waiting for the core. A full queue makes the workers wait; none is dropped.
 	eventQueue = 64
-	// askReleaseWithin is how long a new leader waits for a deposed holder that may be dead.
-	askReleaseWithin = 50 * time.Millisecond
 	// proposeWithin bounds one log entry; the node ends itself when a healthy quorum does not commit for 2 s.
 	proposeWithin = 3 * time.Second
 	// transferWithin bounds one attempt to hand the leadership over.
@@ -144,6 +153,9 @@ func (d *Driver) Run(ctx context.Context) error {
 	d.ended = work.Done()
 	d.lead = leadership{ctx: work, end: func() {}}
 	d.tasks.Go(func() error { d.serveNudges(work); return nil })
+	if d.cfg.Hints {
+		d.tasks.Go(func() error { d.pulse(work); return nil })
+	}
 	err := d.loop(ctx, work)
 	cancel()
 	return errors.Join(err, d.tasks.Wait())
@@ -171,6 +183,8 @@ func (d *Driver) loop(stop, work context.Context) error {
 					return err
 				}
 			}
+		case h := <-d.heard():
+			e = d.advert(h)
 		case a := <-d.asks:
 			e = d.register(a)
 		case <-contact.C:
@@ -183,6 +197,9 @@ func (d *Driver) loop(stop, work context.Context) error {
 			e = ShutdownAsked{}
 		case <-giveUp:
 			return ErrShutdownTimeout
+		}
+		if done, err := d.hearAll(work, e); done {
+			return err
 		}
 		if done, err := d.step(work, e); done {
 			return err

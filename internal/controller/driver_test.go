@@ -19,6 +19,7 @@ import (
 	"github.com/hacluster/hacluster/election"
 	"github.com/hacluster/hacluster/fsm"
 	"github.com/hacluster/hacluster/health"
+	"github.com/hacluster/hacluster/vrrpwire"
 )
 
 // world is everything around one driver: Raft with one voter that commits at once, an EC2, peers, a wire, a HAProxy. It runs
@@ -38,10 +39,13 @@ type world struct {
 	call        func(ctx context.Context, permit eip.Permit) (eip.AssociationID, error)
 	transferTo  string
 	hangs       bool // Apply and Transfer end with their context only
+	heard       chan vrrpwire.Heard
+	unread      []vrrpwire.Heard // in the socket
 }
 
 func newWorld() *world {
-	return &world{begin: time.Now(), replica: NewReplica(), leaderships: make(chan election.Leadership, 1), updates: make(chan health.Status, 1)}
+	return &world{begin: time.Now(), replica: NewReplica(), leaderships: make(chan election.Leadership, 1), updates: make(chan health.Status, 1),
+		heard: make(chan vrrpwire.Heard, 8)}
 }
 
 func (w *world) now() time.Duration { return time.Since(w.begin) + time.Hour }
@@ -127,6 +131,17 @@ func (w *world) Updates() <-chan health.Status { return w.updates }
 
 func (w *world) Reign(time.Duration)  { w.note("reign") }
 func (w *world) Resign(reason string) { w.note("resign: " + reason) }
+
+func (w *world) Heard() <-chan vrrpwire.Heard { return w.heard }
+
+func (w *world) Drain() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.unread {
+		w.heard <- h
+	}
+	w.unread = nil
+}
 
 func (w *world) note(what string) {
 	w.mu.Lock()

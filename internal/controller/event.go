@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"time"
+
 	"github.com/hacluster/hacluster/eip"
 	"github.com/hacluster/hacluster/fsm"
 )
@@ -88,6 +90,36 @@ type TransferAsked struct {
 	To fsm.NodeName // "" = the best candidate
 }
 
+// AdvertHeard is an advert of a peer.
+type AdvertHeard struct {
+	From     fsm.NodeName
+	Priority uint8
+	Interval time.Duration // the sender's
+	At       time.Duration // CLOCK_BOOTTIME when it was read
+}
+
+// Stalled says that this process was not scheduled for so long, until now.
+type Stalled struct{ For time.Duration }
+
+// SilenceAsked is a voter's question whether this node misses the leader's adverts too. Answered by a Reply.
+type SilenceAsked struct {
+	Op      Op
+	Term    uint64
+	Suspect fsm.NodeName
+}
+
+// Polled answers a Poll: nil if a quorum misses the suspect's adverts, nobody has a newer log, and the suspect does not answer.
+type Polled struct {
+	Op  Op
+	Err error
+}
+
+// Hinted answers a Hint. Err nil says that Raft took it; who leads is told by Leadership.
+type Hinted struct {
+	Op  Op
+	Err error
+}
+
 // ShutdownAsked starts an orderly end.
 type ShutdownAsked struct{}
 
@@ -109,6 +141,11 @@ func (ReleaseAsked) event()    {}
 func (TransferAsked) event()   {}
 func (ShutdownAsked) event()   {}
 func (Tick) event()            {}
+func (AdvertHeard) event()     {}
+func (Stalled) event()         {}
+func (SilenceAsked) event()    {}
+func (Polled) event()          {}
+func (Hinted) event()          {}
 
 // Facts are what a node says of itself: who it is and how it is.
 type Facts struct {

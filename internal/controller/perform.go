@@ -41,6 +41,10 @@ func (d *Driver) perform(work context.Context, a Action) {
 		d.async(work, func(ctx context.Context) Event { return d.transfer(ctx, a) })
 	case Report:
 		d.async(work, func(ctx context.Context) Event { return d.deliver(ctx, a) })
+	case Poll:
+		d.async(work, func(ctx context.Context) Event { return d.poll(ctx, a) })
+	case Hint:
+		d.async(work, func(ctx context.Context) Event { return d.hint(ctx, a) })
 	case Reply:
 		d.reply(a)
 	case Reign:
@@ -108,7 +112,7 @@ func (d *Driver) disassociate(ctx context.Context, a Disassociate) Event {
 }
 
 func (d *Driver) askRelease(ctx context.Context, a AskRelease) Event {
-	ctx, cancel := context.WithTimeout(ctx, askReleaseWithin)
+	ctx, cancel := context.WithTimeout(ctx, a.Within)
 	defer cancel()
 	var answer releaseAnswer
 	err := d.ports.Peers.Call(ctx, string(a.Holder), releasePath, releaseRequest{Term: a.Term, Ends: a.Ends}, &answer)

@@ -46,6 +46,7 @@ func (d *Driver) Handler() http.Handler {
 	mux.HandleFunc("POST "+reportPath, d.serveReport)
 	mux.HandleFunc("POST "+releasePath, d.serveRelease)
 	mux.HandleFunc("POST "+transferPath, d.serveTransfer)
+	mux.HandleFunc("POST "+silencePath, d.serveSilence)
 	return mux
 }
 
@@ -72,6 +73,23 @@ func (d *Driver) serveRelease(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	write(w, releaseAnswer{Settled: reply.Settled, Alone: reply.Alone})
+}
+
+func (d *Driver) serveSilence(w http.ResponseWriter, r *http.Request) {
+	var in silenceRequest
+	if !read(w, r, &in) {
+		return
+	}
+	reply, err := d.Ask(r.Context(), func(op Op) Event { return SilenceAsked{Op: op, Term: in.Term, Suspect: in.Suspect} })
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	answer := silenceAnswer{Misses: reply.Misses}
+	if d.ports.Ballot != nil {
+		answer.LastIndex = d.ports.Ballot.LastIndex()
+	}
+	write(w, answer)
 }
 
 func (d *Driver) serveTransfer(w http.ResponseWriter, r *http.Request) {

@@ -136,6 +136,10 @@ func (p *play) configure(words []string) {
 			p.cfg.Preempt, p.cfg.PreemptDelay = true, p.duration(value)
 		case "witness":
 			p.cfg.Self.Witness = true
+		case "hints":
+			p.cfg.Hints = true
+		case "priority":
+			p.cfg.Self.Priority = uint8(p.number(value))
 		default:
 			p.t.Fatalf("config %q", w)
 		}
@@ -184,6 +188,20 @@ func (p *play) event(verb string, words []string, rest string) Event {
 		return ShutdownAsked{}
 	case "tick":
 		return Tick{}
+	case "advert":
+		e := AdvertHeard{From: fsm.NodeName(words[0]), Priority: 110, Interval: p.duration(words[1]), At: p.now}
+		if len(words) > 2 {
+			e.Priority = uint8(p.number(words[2]))
+		}
+		return e
+	case "stalled":
+		return Stalled{For: p.duration(rest)}
+	case "silence-asked":
+		return SilenceAsked{Op: 902, Suspect: fsm.NodeName(words[0]), Term: p.number(words[1])}
+	case "polled":
+		return Polled{Op: p.take("poll"), Err: failure(rest)}
+	case "hinted":
+		return Hinted{Op: p.take("hint"), Err: failure(rest)}
 	}
 	p.t.Fatalf("unknown input %q", verb)
 	return nil
@@ -322,7 +340,13 @@ func (p *play) describe(a Action) string {
 		return fmt.Sprintf("DisassociateAddress %s under claim %d of term %d", a.Association, a.Claim, a.Term)
 	case AskRelease:
 		p.pending["release"] = a.Op
-		return fmt.Sprintf("ask %s to release claim %d, as leader of term %d", a.Holder, a.Ends, a.Term)
+		return fmt.Sprintf("ask %s to release claim %d, as leader of term %d, within %v", a.Holder, a.Ends, a.Term, a.Within)
+	case Poll:
+		p.pending["poll"] = a.Op
+		return fmt.Sprintf("ask the voters whether they miss %s, leader of term %d, grace %v", a.Suspect, a.Term, a.Grace)
+	case Hint:
+		p.pending["hint"] = a.Op
+		return fmt.Sprintf("stand for election in place of %s, leader of term %d", a.Suspect, a.Term)
 	case Transfer:
 		p.pending["transfer"] = a.Op
 		return "transfer the leadership to " + string(a.To)
@@ -330,6 +354,9 @@ func (p *play) describe(a Action) string {
 		p.pending["report"] = a.Op
 		return fmt.Sprintf("report to %s: healthy=%v ec2=%v", a.Leader, a.Facts.Healthy, a.Facts.EC2)
 	case Reply:
+		if a.Op == 902 {
+			return fmt.Sprintf("reply: misses=%v", a.Misses)
+		}
 		return fmt.Sprintf("reply: to=%s settled=%v alone=%v error=%v", a.To, a.Settled, a.Alone, a.Err)
 	case Reign:
 		return fmt.Sprintf("advertise as Master of term %d, first in %v", a.Term, max(0, a.NotBefore-p.now))

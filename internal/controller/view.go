@@ -15,6 +15,7 @@ type View struct {
 	ClaimStep  string       // what a leader is doing
 	Read       *eip.Address // newest read of the address
 	Reachable  []fsm.NodeName
+	Hints      HintCounts
 	Committed  fsm.State
 }
 
@@ -27,6 +28,7 @@ func (d *Driver) publish() {
 		State: c.state, Leadership: c.lead,
 		Healthy: c.health.Healthy, Health: c.health.Reason,
 		EC2: c.watch.reached, ClaimStep: string(c.claim.step), Read: c.watch.last,
+		Hints:     c.hint.counts,
 		Reachable: c.placement.reachable, Committed: c.committed,
 	})
 }

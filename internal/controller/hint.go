@@ -1,0 +1,184 @@
+package controller
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hacluster/hacluster/fsm"
+	"github.com/hacluster/hacluster/vrrpwire"
+)
+
+const (
+	// hintStagger is between the nodes that miss the same adverts: two that stand at once split the votes, and a second is lost.
+	hintStagger = 5 * time.Millisecond
+	// missedAdverts is how many must be missing before a node joins in another's suspicion (RFC 9568 section 6.1, without the skew).
+	missedAdverts = 3
+	// graceFloor and graceCeiling bound how long a suspect is waited for when a quorum misses it.
+	graceFloor   = 2 * time.Millisecond
+	graceCeiling = 20 * time.Millisecond
+	// refutedCeiling bounds the wait after suspicions that turned out wrong.
+	refutedCeiling = time.Second
+)
+
+// hint is what a follower makes of its leader's adverts. Raft's own timers find a dead leader in a second; adverts that stay away are
+// noticed in tens of milliseconds. They are no proof, so the other voters are asked, and the leader itself; and the vote that follows
+// is Raft's own. A false suspicion costs an election, never the safety of one.
+type hint struct {
+	heard     time.Duration // when the leader was last heard in this term, or this node itself last stood still; 0: not armed
+	interval  time.Duration // between the leader's adverts, as they say
+	notBefore time.Duration // after a suspicion that was refuted
+	refuted   int           // in a row
+	op        Op
+	spent     bool // one election for each leadership
+
+	accused   fsm.NodeName  // who was last asked without an answer
+	accusedAt time.Duration // since when
+	counts    HintCounts
+}
+
+// HintCounts counts since the start of the agent.
+type HintCounts struct {
+	Asked   uint64 `json:"asked"`   // the other voters were asked whether they miss the leader's adverts too
+	Refuted uint64 `json:"refuted"` // of these: they do not, or the leader answered, or was heard meanwhile
+	Sent    uint64 `json:"sent"`    // this node stood for election
+	Failed  uint64 `json:"failed"`  // of these: Raft had already moved on
+	Stalls  uint64 `json:"stalls"`  // this process was not scheduled for longer than an advertisement interval
+}
+
+// follow begins anew with another leader or term.
+func (h *hint) follow() {
+	*h = hint{accused: h.accused, accusedAt: h.accusedAt, counts: h.counts}
+}
+
+func (c *Core) takeAdvert(e AdvertHeard) {
+	h := &c.hint
+	if e.From != c.lead.Leader || c.lead.Self {
+		return
+	}
+	if e.Priority == vrrpwire.PriorityStop {
+		h.heard = 0 // it ends its reign on purpose: what follows is a hand-over
+		return
+	}
+	if h.op != 0 {
+		c.refute()
+	}
+	h.heard, h.interval, h.refuted = max(h.heard, e.At), e.Interval, 0
+}
+
+// takeStalled discards the silence that this node heard while it stood still itself.
+func (c *Core) takeStalled() {
+	h := &c.hint
+	h.counts.Stalls++
+	if h.op != 0 {
+		c.refute()
+	}
+	if h.heard != 0 {
+		h.heard = c.now
+	}
+}
+
+// silentAt returns when the leader's silence is long enough for this node to ask the others, 0 without an armed hint.
+func (c *Core) silentAt() time.Duration {
+	h := &c.hint
+	if !c.cfg.Hints || h.heard == 0 || h.spent || h.op != 0 || c.lead.Self || c.lead.Leader == "" {
+		return 0
+	}
+	down := vrrpwire.MasterDownInterval(c.cfg.Self.Priority, h.interval, vrrpwire.Version3)
+	return max(h.heard+down+time.Duration(c.rank())*hintStagger, h.notBefore)
+}
+
+// rank is this node's place among those that could follow the leader, 0 for the best.
+func (c *Core) rank() int {
+	var others []fsm.Node
+	for _, n := range c.committed.Nodes {
+		if n.Name != c.lead.Leader {
+			others = append(others, n)
+		}
+	}
+	slices.SortFunc(others, func(a, b fsm.Node) int {
+		return cmp.Or(cmp.Compare(fitness(b), fitness(a)), cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Name, b.Name))
+	})
+	return max(slices.IndexFunc(others, func(n fsm.Node) bool { return n.Name == c.self() }), 0)
+}
+
+// fitness ranks a witness last, and before it who could not hold.
+func fitness(n fsm.Node) int {
+	switch {
+	case n.Witness:
+		return 0
+	case !n.Candidate() || !n.EC2:
+		return 1
+	default:
+		return 2
+	}
+}
+
+func (c *Core) considerHint() {
+	h, at := &c.hint, c.silentAt()
+	if at == 0 || c.now < at {
+		return
+	}
+	if c.now-at > h.interval {
+		c.takeStalled() // nobody ran this node when it was time to ask
+		return
+	}
+	h.op = c.nextOp()
+	h.accused, h.accusedAt = c.lead.Leader, c.now
+	h.counts.Asked++
+	c.emit(Poll{Op: h.op, Term: c.lead.Term, Suspect: c.lead.Leader, Grace: min(max(h.interval/4, graceFloor), graceCeiling)})
+}
+
+func (c *Core) takePolled(e Polled) {
+	h := &c.hint
+	if e.Op != h.op {
+		return
+	}
+	if e.Err != nil {
+		c.refute()
+		return
+	}
+	h.spent = true
+	h.counts.Sent++
+	c.note(fmt.Sprintf("a quorum misses the adverts of %s for %v: standing for election", c.lead.Leader, c.now-h.heard), nil)
+	c.emit(Hint{Op: h.op, Term: c.lead.Term, Suspect: c.lead.Leader})
+}
+
+// refute gives the suspicion up, and waits longer each time before the next.
+func (c *Core) refute() {
+	h := &c.hint
+	h.op, h.accused = 0, ""
+	h.counts.Refuted++
+	h.notBefore = c.now + min(h.interval<<min(h.refuted, 10), refutedCeiling)
+	h.refuted++
+}
+
+func (c *Core) takeHinted(e Hinted) {
+	h := &c.hint
+	if e.Op != h.op {
+		return
+	}
+	h.op = 0
+	if e.Err != nil {
+		h.counts.Failed++
+		c.note("stand for election", e.Err)
+	}
+}
+
+// takeSilenceAsked answers from what this node heard itself. The suspect's own answer refutes, whatever it says.
+func (c *Core) takeSilenceAsked(e SilenceAsked) {
+	h := &c.hint
+	misses := e.Term == c.lead.Term && e.Suspect == c.lead.Leader && !c.lead.Self &&
+		h.heard != 0 && c.now-h.heard >= missedAdverts*h.interval
+	c.emit(Reply{Op: e.Op, Misses: misses})
+}
+
+// releaseWait is how long to wait for the word of a deposed holder: less for one that has not answered for a while already.
+func (c *Core) releaseWait(holder fsm.NodeName) time.Duration {
+	wait := c.cfg.Timing.ReleaseWait
+	if h := &c.hint; h.accused == holder && c.now-h.accusedAt < time.Second {
+		wait -= c.now - h.accusedAt
+	}
+	return max(wait, graceFloor)
+}
