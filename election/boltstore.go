@@ -132,15 +132,34 @@ func (b *boltStore) LastIndex() (uint64, error) {
 	return h.Last, err
 }
 
-// GetLog implements raft.LogStore.
+// GetLog implements raft.LogStore. It knows index and term of the last entry that the newest snapshot includes, where the log begins
+// behind it: hashicorp/raft asks for that one when a leader replaces what follows, and without an answer refuses the leader for ever.
 func (b *boltStore) GetLog(index uint64, entry *raft.Log) error {
 	return recoverDamage(b.path, func() error {
-		err := b.db.View(func(tx *bbolt.Tx) error { return readEntry(tx.Bucket([]byte(logBucket)), index, entry) })
+		err := b.db.View(func(tx *bbolt.Tx) error { return findEntry(tx, index, entry) })
 		if err != nil && !errors.Is(err, raft.ErrLogNotFound) {
 			return damaged(b.path, fmt.Errorf("read log entry %d: %w", index, err))
 		}
 		return err
 	})
+}
+
+func findEntry(tx *bbolt.Tx, index uint64, entry *raft.Log) error {
+	err := readEntry(tx.Bucket([]byte(logBucket)), index, entry)
+	if !errors.Is(err, raft.ErrLogNotFound) {
+		return err
+	}
+	h, headerErr := readHeader(tx)
+	switch {
+	case headerErr != nil:
+		return headerErr
+	case index > 1 && index == h.Snapshot.Index:
+		// It is never sent on: a leader that is to send it looks for the entry before it first, and finds none.
+		*entry = raft.Log{Index: index, Term: h.Snapshot.Term, Type: raft.LogNoop}
+		return nil
+	default:
+		return err
+	}
 }
 
 func readEntry(log *bbolt.Bucket, index uint64, entry *raft.Log) error {

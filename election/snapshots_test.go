@@ -1,6 +1,7 @@
 package election
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -190,6 +191,13 @@ func TestASnapshotThatIsSentAgainKeepsTheLogBehindIt(t *testing.T) {
 	if last, err := s.bolt.LastIndex(); err != nil || last != 14 || *restarted != nil {
 		t.Errorf("the log ends at %d (%v), restart %v; want 14 and none", last, err, *restarted)
 	}
+	var entry raft.Log
+	if err := s.bolt.GetLog(12, &entry); err != nil || entry.Index != 12 || entry.Term != 4 {
+		t.Errorf("the entry before the log is %+v (%v), want index and term of the snapshot's last", entry, err)
+	}
+	if err := s.bolt.GetLog(11, &entry); !errors.Is(err, raft.ErrLogNotFound) {
+		t.Errorf("an entry inside the snapshot: %v, want %v", err, raft.ErrLogNotFound)
+	}
 }
 
 // A request for an older snapshot that was held up somewhere would take the state machine back to what the log has no way on from.
@@ -236,4 +244,42 @@ func TestAFollowerWithEntriesOfAnotherLeaderCatchesUpBySnapshot(t *testing.T) {
 	c.start("node-c")
 	c.apply("21")
 	c.expectEverywhere(append(want, "21")...)
+}
+
+// A follower's log begins right behind its snapshot with entries that were never committed. With hashicorp/raft alone it cannot say what
+// comes before them, and refuses the leader for ever.
+func TestAFollowerWhoseLogIsOfAnotherLeaderFromItsSnapshotOnCatchesUp(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, func(cfg *Config) {
+		if cfg.Name == "node-c" {
+			cfg.Snapshots = Snapshots{Threshold: 4, Trailing: 1, Interval: 20 * time.Millisecond}
+		}
+	})
+	c.start()
+	var want []string
+	for i := range 10 {
+		want = append(want, strconv.Itoa(i))
+		c.apply(want[i])
+	}
+	c.expectEverywhere(want...)
+	var covered uint64
+	eventually(t, "a snapshot of node-c", func() error {
+		h, err := c.nodes["node-c"].store.bolt.header()
+		if covered = h.Snapshot.Index; err == nil && covered < 4 {
+			err = fmt.Errorf("it covers %d entries", covered)
+		}
+		return err
+	})
+	c.stop("node-c")
+	edit(t, c.config("node-c"), func(s *store) {
+		h, err := s.bolt.header()
+		must(t, err)
+		must(t, s.bolt.DeleteRange(1, h.Last))
+		for i := h.Snapshot.Index + 1; i < h.Snapshot.Index+50; i++ {
+			must(t, s.bolt.StoreLog(&raft.Log{Index: i, Term: 1, Type: raft.LogCommand, Data: []byte("never committed")}))
+		}
+	})
+	c.start("node-c")
+	c.apply("10")
+	c.expectEverywhere(append(want, "10")...)
 }
