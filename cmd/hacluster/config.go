@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +14,20 @@ func configCommand() *cobra.Command {
 	parent := &cobra.Command{Use: "config", Short: "Work with configuration files"}
 	parent.AddCommand(configCheckCommand())
 	return parent
+}
+
+// printSums says what the timings come to (docs/TIMING.md).
+func printSums(w io.Writer, s config.Sums) {
+	if s.Hang > 0 {
+		fmt.Fprintf(w, "  a hung HAProxy is noticed within %v\n", s.Hang)
+	}
+	if s.Silence > 0 && s.Silence < s.Fallback {
+		fmt.Fprintf(w, "  a dead node is suspected after %v, by the adverts that are missing; without them after about %v\n",
+			s.Silence.Round(time.Millisecond), s.Fallback)
+	} else {
+		fmt.Fprintf(w, "  a dead node is replaced after about %v\n", s.Fallback)
+	}
+	fmt.Fprintf(w, "  a node that is cut off falls silent within %v\n", s.Quiet)
 }
 
 func configCheckCommand() *cobra.Command {
@@ -29,8 +45,9 @@ func configCheckCommand() *cobra.Command {
 			for _, w := range cfg.Warnings() {
 				fmt.Fprintln(cmd.OutOrStdout(), "warning: "+w)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: cluster %s, this is %s of %d nodes, a hung HAProxy is noticed within %v\n",
-				args[0], cfg.Cluster.Name, cfg.Node, len(cfg.Nodes), cfg.Health.DetectionTime())
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: cluster %s, this is %s of %d nodes, profile %s\n",
+				args[0], cfg.Cluster.Name, cfg.Node, len(cfg.Nodes), cfg.Profile)
+			printSums(cmd.OutOrStdout(), cfg.Sums())
 			return nil
 		},
 	}

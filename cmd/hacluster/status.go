@@ -62,6 +62,9 @@ func printStatus(w io.Writer, s adminapi.Status) error {
 	if s.StoreError != "" {
 		fmt.Fprintf(w, "the disk of this node refuses writes, and it falls behind: make room or mend it: %s\n", s.StoreError)
 	}
+	if h := s.Hints; h.Asked > 0 {
+		fmt.Fprintf(w, "adverts of a leader were missing %d times: %d refuted by others, %d elections\n", h.Asked, h.Refuted, h.Sent)
+	}
 	if s.Claim != "" {
 		fmt.Fprintf(w, "this leader is %s the address\n", s.Claim)
 	}

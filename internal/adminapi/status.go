@@ -42,6 +42,9 @@ type Status struct {
 	// Guarded: a call of the past may still disturb the association; it is watched.
 	Guarded bool `json:"guarded"`
 
+	// Hints counts what this node made of missing adverts since it started.
+	Hints controller.HintCounts `json:"hints"`
+
 	AppliedIndex uint64       `json:"applied_index"`
 	Nodes        []Node       `json:"nodes"`
 	History      []Transition `json:"history"` // newest last, at most 20
@@ -90,7 +93,7 @@ func describe(id Identity, v *controller.View, raft election.Status) Status {
 		Phase: raft.Phase, StoreError: raft.StoreError, Claim: v.ClaimStep,
 		AllocationID: string(id.AllocationID), Holder: string(a.Holder), AssociationID: string(a.Association),
 		Confirmed: a.Claim != nil && a.Claim.Confirmed && !a.Claim.Released, Guarded: a.Guarded(),
-		AppliedIndex: v.Committed.Index,
+		Hints: v.Hints, AppliedIndex: v.Committed.Index,
 	}
 	s.Ready = s.Leader != "" && s.Healthy && s.State != string(controller.Init)
 	if v.Read != nil && v.Read.PublicIP.IsValid() {

@@ -47,7 +47,8 @@ func TestWarnings(t *testing.T) {
 		{"a single candidate", nodes("name: lb-1, address: 10.0.0.1:1", "name: w1, address: 10.0.0.2:1, witness: true", "name: w2, address: 10.0.0.3:1, witness: true") + stats,
 			[]string{"nodes: only lb-1 can hold"}},
 		{"a delay without preemption", ranked + stats + "placement: {preempt_delay: 5s}\n", []string{"placement: preempt_delay"}},
-		{"a checksum mode in version 2", ranked + stats + "vrrp: {version: 2, advertisement_interval: 1s, checksum: as-v2}\n", []string{"vrrp: checksum"}},
+		{"a checksum mode in version 2", ranked + stats + "vrrp: {version: 2, advertisement_interval: 1s, checksum: as-v2}\n", []string{"vrrp: checksum", "raft: hints come too late"}},
+		{"slow adverts without hints", ranked + stats + "vrrp: {advertisement_interval: 1s}\nraft: {hints: false}\n", nil},
 		{"hangs go unnoticed", ranked + "health: {process: {}}\n", []string{"health: no check notices"}},
 	}
 	for _, tt := range tests {

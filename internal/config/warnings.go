@@ -30,6 +30,10 @@ func (c Config) Warnings() []string {
 	if c.VRRP.Version == 2 && c.VRRP.Checksum != ChecksumPseudoHeader {
 		warn("vrrp: checksum has no effect in version 2")
 	}
+	if s := c.Sums(); s.Silence >= s.Fallback {
+		warn("raft: hints come too late to help: three adverts and the skew are %v, and Raft's own timers need about %v; "+
+			"shorten vrrp.advertisement_interval", s.Silence, s.Fallback)
+	}
 	if c.Health.DetectionTime() == 0 && !c.Self().Witness {
 		warn("health: no check notices a HAProxy that hangs; add health.stats or health.http")
 	}

@@ -273,8 +273,7 @@ func (c *Core) granted(g fsm.Grant) {
 		c.departure.want("refresh of a contested association needs another way to EC2")
 		k.step = idle
 	default:
-		k.step, k.op, k.inFlight = disassociating, c.nextOp(), true
-		c.emit(Disassociate{Op: k.op, Term: c.lead.Term, Claim: g.Index, Association: eip.AssociationID(g.Displaces)})
+		c.disassociate()
 	}
 }
 
@@ -284,6 +283,12 @@ func (c *Core) refreshWouldCutOff(g fsm.Grant) bool {
 	last := c.watch.last
 	mine := last != nil && last.At(c.cfg.Target) && last.AssociationID == eip.AssociationID(g.Displaces)
 	return mine && !c.watch.offRoute && c.bestTarget("") != ""
+}
+
+func (c *Core) disassociate() {
+	k := &c.claim
+	k.step, k.op, k.inFlight = disassociating, c.nextOp(), true
+	c.emit(Disassociate{Op: k.op, Term: c.lead.Term, Claim: k.grant.Index, Association: eip.AssociationID(k.grant.Displaces)})
 }
 
 func (c *Core) associate() {
@@ -321,6 +326,11 @@ func (c *Core) takeCalled(e Called) {
 // callFailed goes on after a call that was not done, or of which nobody knows.
 func (c *Core) callFailed(e Called) {
 	switch {
+	case e.Class == eip.Throttled:
+		// The same call under the same claim: a read would only take tokens of another bucket. Limits are the account's, so a
+		// successor would fare no better, and this leader's patience begins anew.
+		c.claim.since = c.now
+		c.retryClaim(c.claim.step, e.Err)
 	case c.claim.step == associating && e.Class.CertainlyNotDone() && e.Class != eip.Conflict:
 		c.retryClaim(associating, e.Err) // the same call under the same claim
 	default:
@@ -385,6 +395,8 @@ func (c *Core) resumeClaim(then claimStep) {
 	case !c.mayClaim():
 	case then == associating && c.standing(c.claim.grant):
 		c.associate()
+	case then == disassociating && c.standing(c.claim.grant):
+		c.disassociate()
 	case then == respecting:
 		c.respect()
 	case then == reading:

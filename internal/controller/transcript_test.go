@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/smithy-go"
+
 	"github.com/hacluster/hacluster/eip"
 	"github.com/hacluster/hacluster/fsm"
 )
@@ -222,6 +224,8 @@ func (p *play) read(words []string, rest string) Event {
 		e.Address = eip.Address{AssociationID: eip.AssociationID(words[1]), ENI: mine.ENI, PrivateIP: mine.PrivateIP}
 	case "theirs":
 		e.Address = eip.Address{AssociationID: eip.AssociationID(words[1]), ENI: theirs.ENI, PrivateIP: theirs.PrivateIP}
+	case "throttled":
+		e.Err = &smithy.GenericAPIError{Code: "RequestLimitExceeded"}
 	default:
 		e.Err = errors.New(rest)
 	}

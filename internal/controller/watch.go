@@ -95,11 +95,22 @@ func (c *Core) takeObserved(e Observed) {
 
 func (c *Core) readFailed(err error) {
 	w := &c.watch
+	throttled := eip.Classify(err) == eip.Throttled
+	if throttled && w.reached && !c.readsMatter() {
+		// EC2 answered, so it is within reach, and it wants fewer reads of all nodes of the account: skip this one.
+		w.failingSince, w.failures = 0, 0
+		w.nextAt = c.now + c.cfg.Timing.ObserveInterval/2 + c.cfg.Jitter(c.cfg.Timing.ObserveInterval)
+		return
+	}
 	w.failures++
 	w.nextAt = c.now + readBack + c.backoff(w.failures)
 	if w.failures == 1 {
 		w.failingSince = c.now
 		c.note("observe address", err)
+	}
+	if throttled {
+		w.failingSince = c.now
+		c.claim.since = c.now
 	}
 	if w.reached && w.failures > 1 && c.now-w.failingSince >= unreachableAfter {
 		w.reached = false
@@ -108,6 +119,11 @@ func (c *Core) readFailed(err error) {
 	if c.claims() && c.claim.step == reading {
 		c.retryClaim(reading, err)
 	}
+}
+
+// readsMatter reports whether something waits for a read: a claim, a guard, or a suspicion.
+func (c *Core) readsMatter() bool {
+	return c.claims() && (c.claim.step == reading || c.claim.step == holding && (c.watch.suspicion != nil || c.address().Guarded()))
 }
 
 // compare holds a read against what is agreed, while holding.
