@@ -23,6 +23,8 @@ const (
 	DeniedSuperseded Denial = "association superseded"
 	// DeniedContested: the association may be disassociated by a call in flight; strict fencing wants a fresh one.
 	DeniedContested Denial = "association contested"
+	// DeniedRespected: somebody else's association is respected, and the claim does not say that it is gone.
+	DeniedRespected Denial = "a foreign association is respected"
 	// DeniedStaleClaim: the entry speaks of a claim that is not the newest, or not the node's, or released.
 	DeniedStaleClaim Denial = "not the current claim"
 	// DeniedInvalid: a field has no meaning, such as an unknown mode.
@@ -112,8 +114,12 @@ func (s *State) claim(c Claim) Result {
 }
 
 func (a *Address) grant(g *GrantedClaim, c Claim) Denial {
-	if c.Released && a.Claim != nil && !a.Claim.Released {
+	switch {
+	case c.Released && a.Claim != nil && !a.Claim.Released:
 		return DeniedNotReleased
+	case a.Foreign != "" && (!c.Observed || c.Association == a.Foreign):
+		// A new leader's state may lag behind the respect; its first claim reads nothing.
+		return DeniedRespected
 	}
 	switch c.Mode {
 	case Adopt:

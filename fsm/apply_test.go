@@ -344,16 +344,31 @@ func TestGuardStartsAgain(t *testing.T) {
 	}
 }
 
-func TestForeignMoveIsRespectedUntilTheNextClaim(t *testing.T) {
+// TestForeignMoveIsRespectedUntilItIsGone: I6 as configured.
+func TestForeignMoveIsRespectedUntilItIsGone(t *testing.T) {
 	c := newCluster(t)
 	c.holds("a", Balanced, "x1")
 	c.apply(Release{Origin: c.origin(), Node: "a", AllocationID: eip, Ends: c.state.Addresses[eip].Claim.Index, Foreign: "x7"})
 	if f := c.state.Addresses[eip].Foreign; f != "x7" {
 		t.Fatalf("foreign is %q", f)
 	}
-	c.claimRead("b", Balanced, Takeover, "x7")
+	// Of a leader whose state lags behind the respect, and of one that sees the association still.
+	for name, r := range map[string]Result{
+		"without a read":       c.claim("b", Balanced, Handover),
+		"fast, without a read": c.claim("b", Fast, Handover),
+		"if released":          c.claimReleased("b"),
+		"of that association":  c.claimRead("b", Balanced, Takeover, "x7"),
+		"adopting it":          c.claimRead("b", Balanced, Adopt, "x7"),
+	} {
+		if r.Denied != DeniedRespected {
+			t.Errorf("a claim %s: denied %q, want %q", name, r.Denied, DeniedRespected)
+		}
+	}
+	if r := c.claimRead("b", Balanced, Takeover, ""); r.Denied != "" {
+		t.Errorf("a claim after the association is gone: denied %q", r.Denied)
+	}
 	if f := c.state.Addresses[eip].Foreign; f != "" {
-		t.Errorf("foreign is %q after a claim", f)
+		t.Errorf("foreign is %q after that", f)
 	}
 }
 

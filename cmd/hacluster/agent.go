@@ -129,10 +129,8 @@ func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller
 	}
 	a.driver = controller.NewDriver(core, ports, boottime.Now, log)
 	rpc.set(a.driver.Handler())
-	if !cfg.Self().Witness || cfg.Raft.Hints {
-		if err := a.openWire(cfg, log); err != nil {
-			return err
-		}
+	if err := a.openWireIfNeeded(cfg, log); err != nil {
+		return err
 	}
 	socket, err := adminapi.Listen(ctx, cfg.Admin.Socket)
 	if err != nil {

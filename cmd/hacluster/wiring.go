@@ -149,6 +149,20 @@ func (a *agent) preflight(ctx context.Context, client *eip.Client, log *zap.Logg
 	return err
 }
 
+// openWireIfNeeded: a witness only listens, for the sake of hints. Its vote does not depend on that.
+func (a *agent) openWireIfNeeded(cfg config.Config, log *zap.Logger) error {
+	witness := cfg.Self().Witness
+	if witness && !cfg.Raft.Hints {
+		return nil
+	}
+	err := a.openWire(cfg, log)
+	if witness && err != nil {
+		log.Warn("this witness cannot hear adverts, so it is no help in a fast election; it votes all the same", zap.Error(err))
+		return nil
+	}
+	return err
+}
+
 func (a *agent) openWire(cfg config.Config, log *zap.Logger) error {
 	wc := vrrpwire.Config{
 		VRID: uint8(cfg.VRRP.VirtualRouterID), Version: uint8(cfg.VRRP.Version), Priority: uint8(cfg.Self().Priority),

@@ -224,7 +224,7 @@ func (c *Core) claimAnswered(r fsm.Result) {
 		c.readThenClaim()
 	case fsm.DeniedSuperseded:
 		c.supersededRead()
-	case fsm.DeniedNotCandidate, fsm.DeniedUnknownNode:
+	case fsm.DeniedNotCandidate, fsm.DeniedUnknownNode, fsm.DeniedRespected:
 		k.step = idle // considered again when the committed state changes
 	default:
 		c.retryClaim(idle, fmt.Errorf("claim denied: %s", r.Denied))

@@ -111,7 +111,7 @@ func (p *play) input(words []string) {
 	switch words[0] {
 	case "config":
 		p.configure(words[1:])
-	case "node", "log":
+	case "node", "log", "unseen":
 		p.entry(words)
 	case "commit":
 		p.commit()
@@ -274,7 +274,9 @@ func (p *play) entry(words []string) {
 	default:
 		p.t.Fatalf("unknown entry %q", words)
 	}
-	p.step(Committed{State: p.state.Clone()})
+	if words[0] != "unseen" { // by this node, yet
+		p.step(Committed{State: p.state.Clone()})
+	}
 }
 
 func (p *play) attributes(name fsm.NodeName) fsm.Attributes {
