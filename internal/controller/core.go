@@ -188,7 +188,7 @@ func (c *Core) takeHintNews(e Event) {
 	case AdvertHeard:
 		c.takeAdvert(e)
 	case Stalled:
-		c.takeStalled()
+		c.takeStalled(e)
 	case SilenceAsked:
 		c.takeSilenceAsked(e)
 	case Polled:

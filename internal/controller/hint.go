@@ -45,6 +45,8 @@ type HintCounts struct {
 	Sent    uint64 `json:"sent"`    // this node stood for election
 	Failed  uint64 `json:"failed"`  // of these: Raft had already moved on
 	Stalls  uint64 `json:"stalls"`  // this process was not scheduled for longer than an advertisement interval
+	// LongestStall is the longest of them in milliseconds.
+	LongestStall int64 `json:"longest_stall_ms"`
 }
 
 // follow begins anew with another leader or term.
@@ -68,9 +70,10 @@ func (c *Core) takeAdvert(e AdvertHeard) {
 }
 
 // takeStalled discards the silence that this node heard while it stood still itself.
-func (c *Core) takeStalled() {
+func (c *Core) takeStalled(e Stalled) {
 	h := &c.hint
 	h.counts.Stalls++
+	h.counts.LongestStall = max(h.counts.LongestStall, e.For.Milliseconds())
 	if h.op != 0 {
 		c.refute()
 	}
@@ -121,7 +124,7 @@ func (c *Core) considerHint() {
 		return
 	}
 	if c.now-at > h.interval {
-		c.takeStalled() // nobody ran this node when it was time to ask
+		c.takeStalled(Stalled{For: c.now - at}) // nobody ran this node when it was time to ask
 		return
 	}
 	h.op = c.nextOp()
