@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"github.com/hacluster/hacluster/internal/sim/judge"
 	"github.com/hacluster/hacluster/vrrpwire"
 )
 
@@ -14,10 +15,11 @@ type air struct {
 
 	mu   sync.Mutex
 	held map[*life][]func() // what waits in the sockets of machines that stand still
+	lost map[*life]bool     // machines that stand still and lose what is sent to them
 }
 
 func newAir(w *World) *air {
-	a := &air{Segment: vrrpwire.NewSegment(), world: w, held: make(map[*life][]func())}
+	a := &air{Segment: vrrpwire.NewSegment(), world: w, held: make(map[*life][]func()), lost: make(map[*life]bool)}
 	a.SetRelay(a.relay)
 	return a
 }
@@ -39,10 +41,21 @@ func (a *air) relay(from, to netip.Addr, payload []byte, deliver func()) {
 	if r.frozen.isShut() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.held[r] = append(a.held[r], deliver)
+		if !a.lost[r] {
+			a.held[r] = append(a.held[r], deliver)
+		}
 		return
 	}
 	deliver()
+}
+
+// lose makes a machine lose what is sent to it during its next freeze, as a ring that nobody empties does. A nil life is nobody.
+func (a *air) lose(l *life) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if l != nil {
+		a.lost[l] = true
+	}
 }
 
 // release fills the socket of a machine that moves again.
@@ -50,6 +63,7 @@ func (a *air) release(l *life) {
 	a.mu.Lock()
 	held := a.held[l]
 	delete(a.held, l)
+	delete(a.lost, l)
 	a.mu.Unlock()
 	for _, deliver := range held {
 		deliver()
@@ -58,7 +72,12 @@ func (a *air) release(l *life) {
 
 // advertised tells the judge of an advert, and the trace of a new Master.
 func (w *World) advertised(l *life, priority uint8) {
-	w.judge.Advertised(l.node.name, int(l.reign.Load()), priority)
+	r := l.reign.Load()
+	if r == nil {
+		w.accuse("I3", "%s advertises priority %d without a reign", l.node.name, priority)
+		return
+	}
+	w.judge.Advertised(judge.Advert{Node: l.node.name, Reign: r.number, Claim: r.claim, Priority: priority, Voters: l.raft.Status().Voters})
 	w.coverage.add("wire: adverts sent")
 	w.seen.mu.Lock()
 	news := priority == 0 || w.seen.master != l.node.name

@@ -28,14 +28,9 @@ type call struct {
 // fact is what the judge wants to know about a call that was let out.
 func (c *call) fact() judge.Call {
 	l := c.life
-	f := judge.Call{ID: c.id, Node: l.node.name, Server: l.server, Term: c.term, Claim: c.claim, Associate: c.associate,
+	return judge.Call{ID: c.id, Node: l.node.name, Server: l.server, Term: c.term, Claim: c.claim, Associate: c.associate,
 		AllowReassociation: c.allow, Association: string(c.association),
-		Leading: l.leading(c.term), Healthy: l.health.Status().Healthy, QuorumAge: -1}
-	now := l.node.boottime()
-	if t0, ok := l.evidence(c.term); ok {
-		f.QuorumAge = now - t0
-	}
-	return f
+		Leading: l.leading(c.term), Voters: l.raft.Status().Voters, Healthy: l.health.Status().Healthy}
 }
 
 func (c *call) String() string {

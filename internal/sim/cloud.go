@@ -263,3 +263,10 @@ func (c *cloud) personAssociates(ip netip.Addr) {
 	defer c.mu.Unlock()
 	c.last = id
 }
+
+// madeByPerson reports whether an association is the last one that a person made.
+func (c *cloud) madeByPerson(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return id != "" && c.last == id
+}

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -20,13 +21,10 @@ func (l *life) electionConfig(rpc *lateHandler) election.Config {
 	w := l.node.world
 	cfg := election.Config{
 		Cluster: "sim", Name: l.node.name, DataDir: l.disk, RPC: rpc, Network: network{l}, Now: l.node.boottime, Logger: l.log,
-		Timing: election.Timing{EvidenceMaxAge: controller.DefaultTiming().EvidenceMaxAge},
+		Timing: w.schedule.raftTiming(),
 	}
 	for _, n := range w.nodes {
 		cfg.Peers = append(cfg.Peers, election.Peer{Name: n.name, Address: n.address()})
-	}
-	if w.schedule.Hasty {
-		cfg.Timing.Heartbeat, cfg.Timing.Election, cfg.Timing.Lease = 60*time.Millisecond, 320*time.Millisecond, 60*time.Millisecond
 	}
 	if w.schedule.Snapshots {
 		cfg.Snapshots = election.Snapshots{Threshold: 8, Trailing: 4, Interval: 2 * time.Second}
@@ -34,11 +32,38 @@ func (l *life) electionConfig(rpc *lateHandler) election.Config {
 	return cfg
 }
 
+func (s Settings) raftTiming() election.Timing {
+	t := election.Timing{EvidenceMaxAge: s.evidenceMaxAge()}
+	switch s.Pace {
+	case Usual:
+	case Hasty:
+		t.Heartbeat, t.Election, t.Lease = 60*time.Millisecond, 320*time.Millisecond, 60*time.Millisecond
+	case Quick:
+		t.Heartbeat, t.Election, t.Lease = 250*time.Millisecond, 250*time.Millisecond, 125*time.Millisecond
+	case Slow:
+		t.Heartbeat, t.Election, t.Lease = 2*time.Second, 2*time.Second, time.Second
+	}
+	return t
+}
+
+func (s Settings) evidenceMaxAge() time.Duration {
+	if s.Pace == Quick {
+		return 150 * time.Millisecond
+	}
+	return controller.DefaultTiming().EvidenceMaxAge
+}
+
 // network is election.Network over the process's host.
 type network struct{ life *life }
 
 // Listen implements election.Network.
-func (n network) Listen(address string) (net.Listener, error) { return n.life.host.Listen(address) }
+func (n network) Listen(address string) (net.Listener, error) {
+	listener, err := n.life.host.Listen(address)
+	if err != nil {
+		return nil, err
+	}
+	return tapped{listener, n.life}, nil
+}
 
 // Dial implements election.Network.
 func (n network) Dial(ctx context.Context, address string) (net.Conn, error) {
@@ -52,11 +77,16 @@ func (n network) Dial(ctx context.Context, address string) (net.Conn, error) {
 func (l *life) coreConfig() controller.Config {
 	n, s := l.node, l.node.world.schedule
 	timing := controller.DefaultTiming()
-	timing.Guard, timing.ObserveInterval = s.Guard, 15*time.Second
+	timing.Guard, timing.ObserveInterval, timing.EvidenceMaxAge = s.Guard, 15*time.Second, s.evidenceMaxAge()
+	senders := make(map[netip.Addr]fsm.NodeName)
+	for _, other := range n.world.nodes {
+		senders[other.ip] = fsm.NodeName(other.name)
+	}
 	return controller.Config{
 		Self: fsm.Attributes{Name: fsm.NodeName(n.name), Address: n.address(), Priority: n.priority, ENI: n.eni(),
 			PrivateIP: n.ip.String(), Version: "sim"},
 		Address: address, Target: n.target(), Fencing: s.Fencing, Drift: s.Drift, Timing: timing,
+		Hints: s.Hints, Advert: s.Advert, Senders: senders,
 		Preempt: s.Preempt, PreemptDelay: 2 * time.Second,
 		Jitter:    n.world.dice.upTo,
 		WallClock: func() int64 { return time.Now().UnixMilli() },
@@ -74,7 +104,7 @@ func (l *life) openEC2(ctx context.Context) (*eip.Client, error) {
 
 func (l *life) wireConfig() vrrpwire.Config {
 	cfg := vrrpwire.Config{
-		VRID: 51, Version: vrrpwire.Version3, Priority: l.node.priority, Interval: wireEvery, Source: l.node.ip,
+		VRID: 51, Version: vrrpwire.Version3, Priority: l.node.priority, Interval: l.node.world.schedule.Advert, Source: l.node.ip,
 		NeedEvidence: l.driver.NeedEvidence, Now: l.clock, Logger: l.log,
 	}
 	for _, n := range l.node.world.nodes {

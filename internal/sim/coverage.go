@@ -20,10 +20,12 @@ type Coverage struct {
 // NewCoverage returns an empty one.
 func NewCoverage() *Coverage { return &Coverage{counts: make(map[string]int)} }
 
-func (c *Coverage) add(what string) {
+func (c *Coverage) add(what string) { c.addTimes(what, 1) }
+
+func (c *Coverage) addTimes(what string, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.counts[what]++
+	c.counts[what] += n
 }
 
 // Count returns how often something happened.

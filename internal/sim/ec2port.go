@@ -14,6 +14,7 @@ import (
 type desk struct {
 	news    *news
 	granted atomic.Uint64 // index of the newest claim that the driver was told of
+	hinted  atomic.Uint64 // term of the leader that the driver last stood against
 	// checking counts final checks under way: they are made with locks held, so nothing in them may wait.
 	checking atomic.Int64
 	asked    atomic.Uint64        // term that the newest final check asked Raft about
@@ -31,6 +32,9 @@ func (p ec2Port) Observe(ctx context.Context) (eip.Address, error) {
 	p.life.step()
 	a, err := p.client.Observe(ctx)
 	p.life.step()
+	if err == nil {
+		p.life.node.world.judge.Read(p.life.node.name, string(a.AssociationID))
+	}
 	return a, err
 }
 

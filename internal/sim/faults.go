@@ -60,7 +60,10 @@ func (f *fault) do() bool {
 	case CrashAll:
 		return f.crashAll()
 	case Freeze:
-		return f.freeze()
+		synctest.Wait()
+		return f.freeze(f.target, f.For)
+	case Steal, StealOthers:
+		return f.steal()
 	case Stall:
 		return f.stall()
 	case Stop:
@@ -140,16 +143,29 @@ func (f *fault) crashAll() bool {
 	return true
 }
 
-// freeze begins when everything stands still: no lock is held then.
-func (f *fault) freeze() bool {
+// steal takes the CPU away from all machines, or from all but the target: their host is busy elsewhere.
+func (f *fault) steal() bool {
 	synctest.Wait()
-	l := f.target.running()
+	stolen := false
+	for _, n := range f.nodes {
+		if n == f.target && f.Kind == StealOthers {
+			continue
+		}
+		f.air.lose(n.running())
+		stolen = f.freeze(n, f.For+time.Duration(f.dice.Int64N(int64(5*time.Millisecond)))) || stolen
+	}
+	return stolen
+}
+
+// freeze begins when everything stands still: no lock is held then.
+func (f *fault) freeze(n *node, d time.Duration) bool {
+	l := n.running()
 	if l == nil || l.frozen.isShut() {
 		return false
 	}
-	f.say(f.target.name)
+	f.say(n.name)
 	l.freeze()
-	f.director.undo(f.For, func() {
+	f.director.undo(d, func() {
 		if l.dead.Load() {
 			return
 		}

@@ -34,7 +34,7 @@ type life struct {
 	replica *controller.Replica
 	wire    *vrrpwire.Endpoint
 	health  *healthPort
-	reign   atomic.Int64 // number of the reign on the wire, among those of all nodes
+	reign   atomic.Pointer[reign] // the newest; nil: none yet
 	pause
 	desk
 	process
@@ -103,7 +103,7 @@ func (l *life) open(replica *controller.Replica, rpc *lateHandler) error {
 		l.log.Error("EC2 refuses this node; it votes, but cannot take the address", zap.Error(err))
 	}
 	l.driver = controller.NewDriver(l.coreConfig(), controller.Ports{
-		Raft: newRaftPort(l), Quorum: quorumPort{l}, Peers: peersPort{l}, EC2: ec2Port{l, client}, Health: l.health, Replica: replica,
+		Raft: newRaftPort(l), Quorum: quorumPort{l}, Ballot: ballotPort{l}, Peers: peersPort{l}, EC2: ec2Port{l, client}, Health: l.health, Replica: replica,
 	}, l.clock, l.log)
 	rpc.set(l.driver.Handler())
 	if l.wire, err = l.node.world.air.Open(l.wireConfig(), l.wirePermit); err != nil {
@@ -114,9 +114,18 @@ func (l *life) open(replica *controller.Replica, rpc *lateHandler) error {
 	return nil
 }
 
+// countHints adds what came of this process's suspicions to the coverage.
+func (l *life) countHints() {
+	h := l.driver.View().Hints
+	for what, n := range map[string]uint64{"asked": h.Asked, "refuted": h.Refuted, "sent": h.Sent, "sent too late": h.Failed, "own stalls": h.Stalls} {
+		l.node.world.coverage.addTimes("hints: "+what, int(n))
+	}
+}
+
 func (l *life) runAll() error {
 	base, cancel := context.WithCancel(l.killed)
 	defer cancel()
+	defer l.countHints()
 	g, ctx := errgroup.WithContext(base)
 	g.Go(func() error { return named("raft", l.raft.Run(ctx)) })
 	g.Go(func() error { return named("vrrp", l.wire.Run(ctx)) })

@@ -8,6 +8,7 @@ import (
 	"github.com/hacluster/hacluster/election"
 	"github.com/hacluster/hacluster/fsm"
 	"github.com/hacluster/hacluster/internal/controller"
+	"github.com/hacluster/hacluster/vrrpwire"
 )
 
 // machine is the replicated state, and tells the judge what is applied to it.
@@ -103,6 +104,7 @@ func (p raftPort) Leading(term uint64) bool {
 // Apply implements controller.Raft.
 func (p raftPort) Apply(ctx context.Context, term uint64, command []byte) (uint64, any, error) {
 	p.life.step()
+	p.life.node.world.judge.Proposed(p.life.node.name)
 	index, response, err := p.life.raft.Apply(ctx, term, command)
 	if r, ok := response.(fsm.Result); ok && r.Grant.Index != 0 {
 		p.life.granted.Store(r.Grant.Index)
@@ -156,6 +158,10 @@ func (l *life) heardOf(x election.Leadership) {
 	w.judge.Led(l.server, x.Term)
 	if w.seen.once(w.seen.terms, x.Term) {
 		w.coverage.add("elections: won")
+		if l.hinted.Load() == x.Term-1 {
+			w.coverage.add("elections: won by a hint")
+		}
+		w.demandCalm(l.node, x.Term)
 	}
 	w.director.happened(OnElection, l.node)
 }
@@ -185,6 +191,30 @@ func (p quorumPort) Reachable(within time.Duration) []string {
 	return p.life.raft.Reachable(within)
 }
 
+// ballotPort is controller.Ballot.
+type ballotPort struct{ life *life }
+
+// Voters implements controller.Ballot.
+func (p ballotPort) Voters() []string {
+	p.life.step()
+	return p.life.raft.Voters()
+}
+
+// LastIndex implements controller.Ballot.
+func (p ballotPort) LastIndex() uint64 {
+	p.life.step()
+	return p.life.raft.LastIndex()
+}
+
+// Hint implements controller.Ballot.
+func (p ballotPort) Hint(ctx context.Context, suspect string, term uint64) error {
+	p.life.step()
+	p.life.hinted.Store(term)
+	err := p.life.raft.Hint(ctx, suspect, term)
+	p.life.step()
+	return err
+}
+
 // peersPort is controller.Peers.
 type peersPort struct{ life *life }
 
@@ -199,11 +229,17 @@ func (p peersPort) Call(ctx context.Context, peer, path string, in, out any) err
 // wirePort is controller.Wire.
 type wirePort struct{ life *life }
 
+// reign is one of a node's reigns on the wire.
+type reign struct {
+	number int    // among those of all nodes
+	claim  uint64 // it is for: the newest that the driver was told of
+}
+
 // Reign implements controller.Wire.
 func (p wirePort) Reign(notBefore time.Duration) {
 	p.life.step()
 	w := p.life.node.world
-	p.life.reign.Store(w.reigns.Add(1))
+	p.life.reign.Store(&reign{number: int(w.reigns.Add(1)), claim: p.life.granted.Load()})
 	w.coverage.add("wire: reigns")
 	p.life.wire.Reign(notBefore)
 }
@@ -212,6 +248,15 @@ func (p wirePort) Reign(notBefore time.Duration) {
 func (p wirePort) Resign(reason string) {
 	p.life.step()
 	p.life.wire.Resign(reason)
+}
+
+// Heard implements controller.Wire.
+func (p wirePort) Heard() <-chan vrrpwire.Heard { return p.life.wire.Heard() }
+
+// Drain implements controller.Wire.
+func (p wirePort) Drain() {
+	p.life.frozen.pass() // no step: a stall that began here would be counted away by every Tick
+	p.life.wire.Drain()
 }
 
 var errDead = errors.New("this process is dead")

@@ -61,6 +61,7 @@ func (w *World) form() {
 			return
 		}
 	}
+	w.formed.Store(true)
 	w.trace.add("world", "formed: %d nodes, fencing %s, drift %s, guard %v, longest call %v", len(w.nodes), w.schedule.Fencing, w.schedule.Drift, w.schedule.Guard, w.schedule.Temper.Longest)
 }
 
@@ -114,7 +115,8 @@ func (w *World) settle() {
 	w.judge.Settled(w.final())
 }
 
-// final is what the world sees of the end.
+// final is what the world sees of the end. When all faults are over every node reaches EC2 and every drain has been undone, so a node
+// can serve if its HAProxy is healthy; whether the cluster knows that is what is judged.
 func (w *World) final() judge.Final {
 	actual := w.cloud.actual()
 	f := judge.Final{Actual: actual.AssociationID, Healthy: map[string]bool{}, States: map[string]fsm.State{}, NoCandidate: true}
@@ -130,19 +132,17 @@ func (w *World) final() judge.Final {
 			continue
 		}
 		f.States[n.name], f.Healthy[n.name] = l.replica.State(), n.haproxy.healthy()
+		f.NoCandidate = f.NoCandidate && !n.haproxy.healthy()
 		if l.ready.Load() && l.driver.View().State == controller.Master {
 			f.Masters = append(f.Masters, n.name)
 		}
 	}
-	agreed := f.States[f.Leader]
-	for name := range f.States {
-		if n := agreed.Nodes[fsm.NodeName(name)]; n.Candidate() {
-			f.NoCandidate = false
-		}
-	}
-	foreign := agreed.Addresses[address].Foreign
-	f.Respected = foreign != "" && string(foreign) == f.Actual
 	return f
+}
+
+// leftToAPerson reports whether the nodes respect what the last person did.
+func (w *World) leftToAPerson(foreign, actual string) bool {
+	return w.schedule.Drift == controller.Respect && foreign != "" && foreign == actual && w.cloud.madeByPerson(actual)
 }
 
 // converged is the world's own look at what the judge will be asked at the end.
@@ -152,8 +152,8 @@ func (w *World) converged() bool {
 	switch {
 	case f.Leader == "" || len(f.States) < len(w.nodes):
 		return false
-	case f.Respected:
-		return true
+	case w.leftToAPerson(string(agreed.Foreign), f.Actual):
+		return len(f.Masters) == 0
 	case f.NoCandidate:
 		return false // all are well in the end
 	}

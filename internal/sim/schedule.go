@@ -36,13 +36,29 @@ type Settings struct {
 	Preempt bool
 	// Snapshots makes Raft compact its log after so few entries that lagging and returning nodes are sent snapshots.
 	Snapshots bool
-	// Hasty Raft timers, as quick as the configuration allows beside the default D: a new leader is elected while the old one's
-	// evidence is still good.
-	Hasty bool
+	// Hints let adverts that stay away start an election. Advert is the interval between adverts.
+	Hints  bool
+	Advert time.Duration
+	Pace   Pace
 	// Guard is controller.Timing.Guard. Requests older than Guard less what EC2 may still take over them are refused by EC2, as
 	// those with an old signature are.
 	Guard time.Duration
 }
+
+// Pace is how quick Raft's timers are.
+type Pace string
+
+// The paces.
+const (
+	Usual Pace = ""
+	// Quick is the profile fast, with a short D.
+	Quick Pace = "quick"
+	// Hasty is as quick as the configuration allows beside the default D: a new leader is elected while the old one's evidence is
+	// still good.
+	Hasty Pace = "hasty"
+	// Slow leaves it to the adverts to notice anything.
+	Slow Pace = "slow"
+)
 
 // Temper is how EC2 behaves: shares of the calls that something happens to, and how long that may take.
 type Temper struct {
@@ -58,12 +74,14 @@ type Kind string
 
 // The kinds of steps.
 const (
-	Crash       Kind = "crash"         // kill -9 and a restart
-	PowerCut    Kind = "power cut"     // the machine falls silent, and boots again
-	CrashAll    Kind = "crash all"     // every node at once
-	LoseStore   Kind = "lose store"    // crash; the store is gone, its marker is not
-	LoseDisk    Kind = "lose disk"     // crash; the machine is replaced
-	Freeze      Kind = "freeze"        // the machine stands still
+	Crash       Kind = "crash"      // kill -9 and a restart
+	PowerCut    Kind = "power cut"  // the machine falls silent, and boots again
+	CrashAll    Kind = "crash all"  // every node at once
+	LoseStore   Kind = "lose store" // crash; the store is gone, its marker is not
+	LoseDisk    Kind = "lose disk"  // crash; the machine is replaced
+	Freeze      Kind = "freeze"     // the machine stands still
+	Steal       Kind = "stolen CPU" // all machines stand still, and what is sent to them meanwhile is lost
+	StealOthers Kind = "stolen CPU at all others"
 	Stall       Kind = "stall"         // the driver stands still at one of its next calls to the outside
 	Isolate     Kind = "isolate"       // cut off from all other nodes
 	Partition   Kind = "partition"     // a minority cut off
@@ -130,9 +148,10 @@ func Draw(seed uint64) Schedule {
 		Seed:  seed,
 		Nodes: pick(r, weighted[int]{6, 3}, weighted[int]{2, 5}, weighted[int]{1, 7}),
 		Settings: Settings{
-			Fencing: pick(r, weighted[fsm.Fencing]{1, fsm.Strict}, weighted[fsm.Fencing]{1, fsm.Balanced}),
+			Fencing: pick(r, weighted[fsm.Fencing]{2, fsm.Strict}, weighted[fsm.Fencing]{2, fsm.Balanced}, weighted[fsm.Fencing]{1, fsm.Fast}),
 			Drift:   pick(r, weighted[controller.DriftPolicy]{5, controller.Repair}, weighted[controller.DriftPolicy]{1, controller.Respect}),
-			Preempt: r.IntN(4) == 0, Snapshots: r.IntN(3) == 0, Hasty: r.IntN(4) == 0,
+			Preempt: r.IntN(4) == 0, Snapshots: r.IntN(3) == 0, Pace: pick(r, weighted[Pace]{2, Usual}, weighted[Pace]{1, Hasty}, weighted[Pace]{1, Quick}),
+			Hints: r.IntN(5) > 0, Advert: pick(r, weighted[time.Duration]{3, 100 * time.Millisecond}, weighted[time.Duration]{1, 10 * time.Millisecond}),
 		},
 		Patient: r.IntN(12) == 0, Broken: max(0, r.IntN(6)-4),
 		LAN: simnet.Quality{Least: 100 * time.Microsecond, Most: between(r, 200*time.Microsecond, 5*time.Millisecond)},
@@ -201,7 +220,7 @@ func drawStep(r *rand.Rand, at time.Duration) Step {
 func kinds() []weighted[Kind] {
 	return []weighted[Kind]{
 		{8, Crash}, {3, PowerCut}, {1, CrashAll}, {1, LoseStore}, {1, LoseDisk},
-		{10, Freeze}, {8, Stall}, {8, Isolate}, {4, Partition}, {6, OneWay}, {3, Bridge}, {3, SlowLink}, {3, Reset},
+		{10, Freeze}, {2, Steal}, {2, StealOthers}, {8, Stall}, {8, Isolate}, {4, Partition}, {6, OneWay}, {3, Bridge}, {3, SlowLink}, {3, Reset},
 		{4, Die}, {2, Hang}, {1, Flap}, {3, Outage}, {3, DeafEC2}, {4, BadEC2}, {3, Person}, {1, PersonFrees},
 		{2, Drain}, {5, Transfer}, {1, Forget}, {3, Stop},
 	}

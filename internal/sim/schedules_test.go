@@ -62,7 +62,7 @@ func TestSchedules(t *testing.T) {
 	})
 	stop()
 	late := c.total.Count(lateChanged) + c.total.Count(lateFenced)
-	if *seeds >= enough && late == 0 && !t.Failed() {
+	if *scenario == "" && *seeds >= enough && late == 0 && !t.Failed() {
 		t.Errorf("no call reached EC2 after its claim was over: %d schedules prove nothing", *seeds)
 	}
 	fmt.Printf("\n%s\n%d schedules in %v, %d with violations\n", c.total, c.done.Load(), time.Since(c.began).Round(time.Second), c.failed.Load())

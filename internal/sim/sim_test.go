@@ -24,7 +24,9 @@ func TestDraw(t *testing.T) {
 		if s.Guard < 2*s.Temper.Longest {
 			t.Errorf("seed %d: guard %v ends while a call may still take %v", seed, s.Guard, 2*s.Temper.Longest)
 		}
-		seen[s.Nodes], seen[s.Fencing], seen[s.Drift], seen[s.Hasty] = true, true, true, true
+		for _, setting := range []any{s.Nodes, s.Fencing, s.Drift, s.Pace, s.Hints, s.Advert} {
+			seen[setting] = true
+		}
 		for _, step := range s.Steps {
 			seen[step.Kind], seen[step.Aim], seen[step.On] = true, true, true
 		}
@@ -34,7 +36,8 @@ func TestDraw(t *testing.T) {
 			t.Errorf("no schedule has a %s", k.choice)
 		}
 	}
-	for _, want := range []any{3, 5, 7, fsm.Strict, fsm.Balanced, true, false, Leader, Holder, Other, Anybody, Acting,
+	for _, want := range []any{3, 5, 7, fsm.Strict, fsm.Balanced, fsm.Fast, true, false, Usual, Quick, Hasty,
+		10 * time.Millisecond, 100 * time.Millisecond, Leader, Holder, Other, Anybody, Acting,
 		AtOnce, OnElection, OnClaim, OnCall, OnArrival, OnChange, OnRelease} {
 		if !seen[want] {
 			t.Errorf("no schedule has %v", want)
@@ -108,7 +111,8 @@ func TestTraceKeepsBothEnds(t *testing.T) {
 // TestAPersonIsRepaired: in peace there is no violation, and a person who moves the address is noticed: the end is one Master that has it.
 func TestAPersonIsRepaired(t *testing.T) {
 	dir := t.TempDir()
-	s := Schedule{Seed: 1, Nodes: 3, Settings: Settings{Fencing: fsm.Strict, Drift: "repair", Guard: 20 * time.Second}, Temper: Temper{Longest: time.Second},
+	s := Schedule{Seed: 1, Nodes: 3, Settings: Settings{Fencing: fsm.Strict, Drift: "repair", Guard: 20 * time.Second, Hints: true, Advert: 100 * time.Millisecond},
+		Temper:  Temper{Longest: time.Second},
 		Horizon: 10 * time.Second, Steps: []Step{{At: 5 * time.Second, Kind: Person, Aim: Anybody, Dice: 7}}}
 	var r Result
 	synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hacluster/hacluster/fsm"
+	"github.com/hacluster/hacluster/internal/controller"
 	"github.com/hacluster/hacluster/internal/sim/simnet"
 )
 
@@ -19,6 +20,17 @@ const SlowLogs = "slow logs"
 // while the others elect in haste.
 const ShortFreezes = "short freezes"
 
+// ForeignMoves is the scenario in which persons move the address, the nodes respect that, and whoever says so is deposed at that moment
+// and again later.
+const ForeignMoves = "foreign moves"
+
+// LateAtomicCalls is LateCalls under the two settings that let one call take the address from whoever has it.
+const LateAtomicCalls = "late atomic calls"
+
+// Calm is the scenario without a reason for an election: one follower at a time does not hear the leader, or all followers stand still
+// for a moment, and adverts are quick. It is judged by there being no election.
+const Calm = "calm"
+
 // Tailor makes a schedule that leads towards one kind of accident, for protections whose absence shows only with luck otherwise.
 // It panics at a scenario that it does not know.
 func Tailor(scenario string, seed uint64) Schedule {
@@ -31,6 +43,13 @@ func Tailor(scenario string, seed uint64) Schedule {
 		s.slowLogs(r)
 	case ShortFreezes:
 		s.shortFreezes(r)
+	case LateAtomicCalls:
+		s.lateCalls(r)
+		s.Fencing = pick(r, weighted[fsm.Fencing]{1, fsm.Balanced}, weighted[fsm.Fencing]{1, fsm.Fast})
+	case Calm:
+		s.calm(r)
+	case ForeignMoves:
+		s.foreignMoves(r)
 	default:
 		panic("no scenario is called " + scenario)
 	}
@@ -48,12 +67,37 @@ func (s *Schedule) slowLogs(r *rand.Rand) {
 
 // shortFreezes has nothing but freezes of about D, and no adverts that could warn who thaws.
 func (s *Schedule) shortFreezes(r *rand.Rand) {
-	s.Hasty, s.Temper = true, s.Temper.calm()
+	s.Pace, s.Temper = Hasty, s.Temper.calm()
 	s.LAN, s.WAN = simnet.Quality{Least: 100 * time.Microsecond, Most: time.Millisecond}, simnet.Quality{Most: time.Millisecond}
 	s.Horizon, s.Steps = time.Minute, nil
 	for at := time.Duration(0); at < s.Horizon; at += between(r, time.Second, 2*time.Second) {
 		s.Steps = append(s.Steps, Step{At: at, Aim: Leader, Kind: Freeze, For: between(r, 180*time.Millisecond, 300*time.Millisecond), Dice: r.Uint64()},
 			Step{At: at, Aim: Leader, Kind: Isolate, For: 400 * time.Millisecond, Dice: r.Uint64()})
+	}
+}
+
+// calm stays below Raft's own timers, which need no adverts, and below D with a retransmission on top, or the leader would be silent.
+func (s *Schedule) calm(r *rand.Rand) {
+	s.Hints, s.Advert, s.Pace, s.Preempt = true, 10*time.Millisecond, Slow, false
+	s.Temper, s.LAN = s.Temper.calm(), simnet.Quality{Least: 100 * time.Microsecond, Most: between(r, time.Millisecond, 5*time.Millisecond)}
+	s.Horizon, s.Steps = 30*time.Second, nil
+	for at := time.Second; at < s.Horizon; at += between(r, time.Second, 2*time.Second) {
+		s.Steps = append(s.Steps, Step{At: at, Aim: Leader, Dice: r.Uint64(), For: between(r, 40*time.Millisecond, 60*time.Millisecond),
+			Kind: pick(r, weighted[Kind]{1, Bridge}, weighted[Kind]{1, StealOthers})})
+	}
+}
+
+// foreignMoves has a person every half a minute, which is what it takes until a move is noticed.
+func (s *Schedule) foreignMoves(r *rand.Rand) {
+	s.Drift = controller.Respect
+	s.Fencing = pick(r, weighted[fsm.Fencing]{1, fsm.Strict}, weighted[fsm.Fencing]{2, fsm.Balanced})
+	s.Temper = Temper{Stale: pick(r, weighted[float64]{1, 0}, weighted[float64]{1, 0.3}), Longest: 8 * time.Second}
+	s.Horizon, s.Steps = 2*time.Minute, nil
+	for at := time.Duration(0); at < s.Horizon; at += between(r, 25*time.Second, 35*time.Second) {
+		s.Steps = append(s.Steps, Step{At: at, Kind: Person, Dice: r.Uint64()},
+			Step{At: at, On: OnRelease, Delay: between(r, 0, 2*time.Millisecond), Aim: Leader, Kind: Crash, For: between(r, time.Second, 6*time.Second), Dice: r.Uint64()},
+			Step{At: at + between(r, 15*time.Second, 25*time.Second), Aim: Leader, For: between(r, time.Second, 6*time.Second), Dice: r.Uint64(),
+				Kind: pick(r, weighted[Kind]{1, Crash}, weighted[Kind]{1, Isolate}, weighted[Kind]{1, Freeze}, weighted[Kind]{1, Die})})
 	}
 }
 

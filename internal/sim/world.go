@@ -16,9 +16,8 @@ import (
 )
 
 const (
-	address   = fsm.AllocationID("eipalloc-0a")
-	nodePort  = uint16(7946)
-	wireEvery = 100 * time.Millisecond // between adverts
+	address  = fsm.AllocationID("eipalloc-0a")
+	nodePort = uint16(7946)
 )
 
 // World is one cluster and everything around it.
@@ -34,6 +33,8 @@ type World struct {
 	director *director
 	record
 	lives sync.WaitGroup // processes, the dying ones included
+	// formed: the first Master is there.
+	formed atomic.Bool
 	// slowLog: the next node that wins an election hangs.
 	slowLog atomic.Bool
 	over    chan struct{} // closed at the end
@@ -66,8 +67,8 @@ func newWorld(s Schedule, dir string) (*World, error) {
 	w.dice = &dice{random: rand.New(rand.NewPCG(s.Seed, 2))}
 	w.net = simnet.New(rand.New(rand.NewPCG(s.Seed, 3)))
 	w.trace = newTrace(w.elapsed)
-	w.judge = judge.New(w.elapsed, s.Fencing, address, controller.DefaultTiming().EvidenceMaxAge,
-		func(v judge.Violation) { w.trace.addLine(v.String()) })
+	w.judge = judge.New(judge.Config{Now: w.elapsed, Address: address, Fencing: s.Fencing, Respect: s.Drift == controller.Respect,
+		FreshFor: s.evidenceMaxAge(), Report: func(v judge.Violation) { w.trace.addLine(v.String()) }})
 	w.director = newDirector()
 	w.air = newAir(w)
 	for i := range s.Nodes {
@@ -123,6 +124,13 @@ func (w *World) holder() *node {
 		}
 	}
 	return nil
+}
+
+// demandCalm accuses an election in a scenario that gives no reason for one.
+func (w *World) demandCalm(n *node, term uint64) {
+	if w.schedule.Scenario == Calm && w.formed.Load() {
+		w.accuse("calm", "%s was elected in term %d, though a quorum could hear the leader before it all the while", n.name, term)
+	}
 }
 
 // accuse records a violation that only the world can see.

@@ -1,7 +1,7 @@
 package judge
 
 import (
-	"time"
+	"slices"
 
 	"github.com/hacluster/hacluster/fsm"
 )
@@ -18,10 +18,9 @@ type Call struct {
 	AllowReassociation bool
 	Association        string // of a DisassociateAddress
 
-	Leading bool // Raft's word, not the driver's
-	Healthy bool // the word of the node's HAProxy check
-	// QuorumAge is how long ago the newest round began that a quorum acknowledged in Term. Negative: there is none.
-	QuorumAge time.Duration
+	Leading bool     // Raft's word, not the driver's
+	Voters  []string // names of the nodes that vote, by Raft's word; who of them follows is the judge's own knowledge
+	Healthy bool     // the word of the node's HAProxy check
 }
 
 func (c Call) what() string {
@@ -47,6 +46,8 @@ func (j *Judge) Called(c Call) {
 		j.accuse("I1", "%s calls %s under claim %d, which was never granted", c.Node, c.what(), c.Claim)
 	case g.term != c.Term || string(g.node) != c.Node:
 		j.accuse("I1", "%s calls %s in term %d under claim %d, which was granted to %s in term %d", c.Node, c.what(), c.Term, c.Claim, g.node, g.term)
+	case g.released != 0:
+		j.accuse("I1", "%s calls %s under claim %d, which was released at index %d", c.Node, c.what(), c.Claim, g.released)
 	}
 	if !c.Leading {
 		j.accuse("I1", "%s calls %s, but does not lead in term %d", c.Node, c.what(), c.Term)
@@ -54,9 +55,7 @@ func (j *Judge) Called(c Call) {
 	if !c.Healthy {
 		j.accuse("I1", "%s calls %s, but its HAProxy is unhealthy", c.Node, c.what())
 	}
-	if c.QuorumAge < 0 || c.QuorumAge >= j.freshFor {
-		j.accuse("I4", "%s calls %s, but the last round of a quorum began %v ago", c.Node, c.what(), c.QuorumAge)
-	}
+	j.demandQuorum("I4", c.Node, "calls "+c.what(), c.Term, c.Voters, 0)
 }
 
 // Late reports whether a claim of a later term, or of another node, has been granted since the claim of a call.
@@ -64,11 +63,11 @@ func (j *Judge) Late(call int) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	c := j.calls[call]
-	newest := j.state.Addresses[j.address].Claim
+	newest := j.state.Addresses[j.cfg.Address].Claim
 	return newest != nil && newest.Index > c.Claim && (newest.Term > c.Term || string(newest.Node) != c.Node)
 }
 
-// Changed says that a call ended the association old, or made new, or both; "" is none. Call 0 is a person (invariant I2).
+// Changed says that a call ended the association old, or made new, or both; "" is none. Call 0 is a person (invariants I2 and I6).
 func (j *Judge) Changed(call int, old, new string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -76,18 +75,33 @@ func (j *Judge) Changed(call int, old, new string) {
 	if call != 0 && !known {
 		j.accuse("I1", "call %d changes EC2 without having passed a final check", call)
 	}
-	if l := j.lives[fsm.AssociationID(old)]; old != "" && j.fenced(c) && l.term > c.Term && !j.excused(l) {
-		j.accuse("I2", "%s of %s (term %d, claim %d) displaces %s, which was made or adopted in term %d", c.what(), c.Node, c.Term, c.Claim, old, l.term)
+	if l := j.lives[fsm.AssociationID(old)]; call != 0 && old != "" && l.term > c.Term {
+		switch {
+		case j.fenced(c, l):
+			j.accuse("I2", "%s of %s (term %d, claim %d) displaces %s, which was made or adopted in term %d", c.what(), c.Node, c.Term, c.Claim, old, l.term)
+		case !j.guarded(c):
+			j.accuse("I2", "%s of %s (term %d, claim %d) displaces %s of term %d, and nobody is on guard for it", c.what(), c.Node, c.Term, c.Claim, old, l.term)
+		}
 	}
+	j.displaced(c, fsm.AssociationID(old))
 	if new != "" {
 		j.lives[fsm.AssociationID(new)] = life{term: c.Term}
+		j.makers[fsm.AssociationID(new)] = call
 	}
 }
 
-// fenced reports whether the setting promises the fence for this call: under strict fencing for all, otherwise for takeovers.
-func (j *Judge) fenced(c Call) bool {
-	return c.ID != 0 && (j.fencing == fsm.Strict || j.grants[c.Claim].Mode == fsm.Takeover)
+// fenced reports whether the setting promises that this call does not displace this association: under strict fencing always, otherwise
+// in takeovers, unless the association had been named in one before it was adopted (docs/SAFETY.md).
+func (j *Judge) fenced(c Call, l life) bool {
+	return j.cfg.Fencing == fsm.Strict || j.grants[c.Claim].Mode == fsm.Takeover && !l.contested
 }
 
-// excused: balanced fencing adopts a contested association under guard (docs/SAFETY.md).
-func (j *Judge) excused(l life) bool { return j.fencing != fsm.Strict && l.contested }
+// guarded reports whether the nodes agree to watch for what a call that is not fenced may still do: an atomic call is on record until it
+// is answered or refused by EC2 for its age, an association that was named in a takeover is watched for as long.
+func (j *Judge) guarded(c Call) bool {
+	a := j.state.Addresses[j.cfg.Address]
+	if c.Associate {
+		return slices.ContainsFunc(a.Attempts, func(t fsm.Attempt) bool { return t.Claim == c.Claim })
+	}
+	return a.Guarded()
+}

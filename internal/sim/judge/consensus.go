@@ -49,6 +49,7 @@ func (j *Judge) Applied(server string, index, term uint64, command []byte) {
 
 // commit applies a command to the judge's own state and draws the consequences.
 func (j *Judge) commit(index, term uint64, command []byte) {
+	foreign := j.state.Addresses[j.cfg.Address].Foreign
 	result := j.state.Apply(index, term, command)
 	if result.Denied != "" {
 		return
@@ -66,8 +67,20 @@ func (j *Judge) commit(index, term uint64, command []byte) {
 		if result.Grant.Displaces != "" {
 			j.named[result.Grant.Displaces] = true
 		}
+		j.claimed(string(c.Node), foreign)
+	case fsm.Release:
+		j.releasedAt(c.Ends, index)
+		j.respects(foreign, c.Foreign, index)
 	case fsm.Confirm:
 		j.adopted(c.Association, term)
+	}
+}
+
+// releasedAt: from here on no call is made under the claim. A second release only ends the respect of a foreign move.
+func (j *Judge) releasedAt(claim, index uint64) {
+	if g, granted := j.grants[claim]; granted && g.released == 0 {
+		g.released = index
+		j.grants[claim] = g
 	}
 }
 

@@ -16,8 +16,8 @@ type Final struct {
 	States             map[string]fsm.State // of running nodes
 	Masters            []string             // nodes in state Master
 
-	NoCandidate bool // no running node may hold the address
-	Respected   bool // somebody else's association stands, and is to be left alone
+	// NoCandidate: the world holds no node that could serve, whatever has been committed of that.
+	NoCandidate bool
 }
 
 // Settled judges the end: the address is with the healthy leader, which alone is Master (I6), and nothing that was committed
@@ -38,14 +38,17 @@ func (j *Judge) Settled(f Final) {
 				j.accuse("I6", "%s is Master, but its HAProxy is unhealthy", node)
 			}
 		}
-	case f.Respected:
+	case j.leftAlone(f.Actual):
+		for _, node := range f.Masters {
+			j.accuse("I6", "%s is Master, but the address is left to whom a person gave it", node)
+		}
 	default:
 		j.converged(f)
 	}
 }
 
 func (j *Judge) converged(f Final) {
-	agreed := f.States[f.Leader].Addresses[j.address]
+	agreed := f.States[f.Leader].Addresses[j.cfg.Address]
 	switch {
 	case !f.Healthy[f.Leader]:
 		j.accuse("I6", "the leader %s is unhealthy, though there is a candidate", f.Leader)

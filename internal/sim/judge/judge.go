@@ -23,27 +23,55 @@ func (v Violation) String() string {
 	return fmt.Sprintf("%12.6f  %s VIOLATED: %s", v.At.Seconds(), v.Invariant, v.Text)
 }
 
+// Config says what a run is judged by.
+type Config struct {
+	Now     func() time.Duration // since the run began
+	Address fsm.AllocationID
+	Fencing fsm.Fencing
+	// Respect: a person's move is left alone, where it is not repaired.
+	Respect bool
+	// FreshFor is how long the word of a quorum counts (EvidenceMaxAge).
+	FreshFor time.Duration
+	// Report, if not nil, is called for each violation at once, under the judge's lock.
+	Report func(Violation)
+}
+
 // Judge judges one run. Its methods may be called from any goroutine; facts count in the order of the calls.
 type Judge struct {
-	now      func() time.Duration
-	fencing  fsm.Fencing
-	address  fsm.AllocationID
-	freshFor time.Duration
-	report   func(Violation)
+	cfg Config
 
 	mu         sync.Mutex
 	violations []Violation
-	leaders    map[uint64]string // by term
-	lost       map[string]bool   // server ids whose disk is gone
 
-	log   map[uint64]entry // committed commands by index
-	state fsm.State        // after all of them
+	consensus
+	ec2
+	wire
+}
 
-	grants map[uint64]grant // by index
+// consensus is what Raft is seen to do.
+type consensus struct {
+	leaders  map[uint64]string                   // by term
+	followed map[uint64]map[string]time.Duration // by term and node: when it last obeyed
+	lost     map[string]bool                     // server ids whose disk is gone
+	log      map[uint64]entry                    // committed commands by index
+	state    fsm.State                           // after all of them
+	grants   map[uint64]grant                    // by index
+}
+
+// ec2 is what happens to the address.
+type ec2 struct {
 	calls  map[int]Call
 	lives  map[fsm.AssociationID]life
 	named  map[fsm.AssociationID]bool // in a takeover, to be disassociated
+	makers map[fsm.AssociationID]int  // the call that made it; 0: a person
 
+	respected map[fsm.AssociationID]uint64 // since which index; 0: not, or not any more
+	reads     map[string]sight             // by node
+	basis     map[string]sight             // by node: its reads when it last proposed anything
+}
+
+// wire is what is advertised.
+type wire struct {
 	reign int            // the one that advertised last, 0: none yet
 	over  map[int]string // reigns that may not advertise any more, and why
 }
@@ -55,8 +83,9 @@ type entry struct {
 
 type grant struct {
 	fsm.Grant
-	term uint64
-	node fsm.NodeName
+	term     uint64
+	node     fsm.NodeName
+	released uint64 // at which index; 0: it stands, or a later claim has replaced it
 }
 
 // life is what the fence protects: the newest term in which an association was made or adopted.
@@ -67,16 +96,19 @@ type life struct {
 	contested bool
 }
 
-// New returns a judge of one run. now is the time since the run began, freshFor the age up to which quorum evidence counts
-// (EvidenceMaxAge). report, if not nil, is called for each violation at once, under the judge's lock.
-func New(now func() time.Duration, fencing fsm.Fencing, address fsm.AllocationID, freshFor time.Duration, report func(Violation)) *Judge {
+// New returns a judge of one run.
+func New(cfg Config) *Judge {
 	return &Judge{
-		now: now, fencing: fencing, address: address, freshFor: freshFor, report: report,
-		leaders: map[uint64]string{}, lost: map[string]bool{},
-		log: map[uint64]entry{}, state: fsm.New(),
-		grants: map[uint64]grant{}, calls: map[int]Call{},
-		lives: map[fsm.AssociationID]life{}, named: map[fsm.AssociationID]bool{},
-		over: map[int]string{},
+		cfg: cfg,
+		consensus: consensus{
+			leaders: map[uint64]string{}, followed: map[uint64]map[string]time.Duration{}, lost: map[string]bool{},
+			log: map[uint64]entry{}, state: fsm.New(), grants: map[uint64]grant{},
+		},
+		ec2: ec2{
+			calls: map[int]Call{}, lives: map[fsm.AssociationID]life{}, named: map[fsm.AssociationID]bool{}, makers: map[fsm.AssociationID]int{},
+			respected: map[fsm.AssociationID]uint64{}, reads: map[string]sight{}, basis: map[string]sight{},
+		},
+		wire: wire{over: map[int]string{}},
 	}
 }
 
@@ -88,9 +120,9 @@ func (j *Judge) Violations() []Violation {
 }
 
 func (j *Judge) accuse(invariant, format string, args ...any) {
-	v := Violation{At: j.now(), Invariant: invariant, Text: fmt.Sprintf(format, args...)}
+	v := Violation{At: j.cfg.Now(), Invariant: invariant, Text: fmt.Sprintf(format, args...)}
 	j.violations = append(j.violations, v)
-	if j.report != nil {
-		j.report(v)
+	if j.cfg.Report != nil {
+		j.cfg.Report(v)
 	}
 }

@@ -19,6 +19,13 @@ const (
 type story struct {
 	*Judge
 	index uint64
+	now   time.Duration
+}
+
+func newStory(fencing fsm.Fencing) *story {
+	s := &story{now: time.Minute}
+	s.Judge = New(Config{Now: func() time.Duration { return s.now }, Address: theEIP, Fencing: fencing, Respect: true, FreshFor: freshFor})
+	return s
 }
 
 // commit lets a node apply the next command.
@@ -41,7 +48,7 @@ func (s *story) members() {
 
 // claim returns the index of a claim, after a read that showed the association.
 func (s *story) claim(term uint64, node fsm.NodeName, mode fsm.Mode, association fsm.AssociationID) uint64 {
-	return s.commit(term, fsm.Claim{Origin: fsm.Origin{Term: term}, Node: node, AllocationID: theEIP, Fencing: s.fencing,
+	return s.commit(term, fsm.Claim{Origin: fsm.Origin{Term: term}, Node: node, AllocationID: theEIP, Fencing: s.cfg.Fencing,
 		Mode: mode, Observed: true, Association: association})
 }
 
@@ -49,13 +56,28 @@ func (s *story) release(term, claim uint64, node fsm.NodeName) {
 	s.commit(term, fsm.Release{Origin: fsm.Origin{Term: term}, Node: node, AllocationID: theEIP, Ends: claim, Settled: true})
 }
 
-// call passes the final check with everything in order, unless spoil changes that.
+var voters = []string{"a", "b", "c"}
+
+// call passes the final check with everything in order, unless spoil changes that: c has just followed.
 func (s *story) call(id int, term, claim uint64, node string, spoil ...func(*Call)) {
-	c := Call{ID: id, Node: node, Server: node + ".1", Term: term, Claim: claim, Leading: true, Healthy: true, QuorumAge: 10 * time.Millisecond}
+	s.Followed("c", term, s.now)
+	c := Call{ID: id, Node: node, Server: node + ".1", Term: term, Claim: claim, Leading: true, Voters: voters, Healthy: true}
 	for _, f := range spoil {
 		f(&c)
 	}
 	s.Called(c)
+}
+
+// reigns returns two claims under which a and b may advertise; c has just followed both.
+func (s *story) reigns() (one, two uint64) {
+	s.members()
+	s.Followed("c", 3, s.now)
+	s.Followed("c", 4, s.now)
+	return s.claim(3, "a", fsm.Takeover, ""), s.claim(4, "b", fsm.Takeover, "")
+}
+
+func (s *story) advert(node string, reign int, claim uint64, priority uint8) {
+	s.Advertised(Advert{Node: node, Reign: reign, Claim: claim, Priority: priority, Voters: voters})
 }
 
 // TestStories: what the judge accuses, and what it must let pass.
@@ -96,21 +118,42 @@ func TestStories(t *testing.T) {
 		{"I1: an effect of a call that no check let out", func(s *story) { s.Changed(7, "", "x1") }, "I1"},
 		{"I1: two leaders of one term", func(s *story) { s.Led("a.1", 3); s.Led("b.1", 3) }, "I1"},
 		{"one leader, seen twice", func(s *story) { s.Led("a.1", 3); s.Led("a.1", 3); s.Led("b.1", 4) }, ""},
-		{"I4: the quorum's word is as old as it may not be", func(s *story) {
+		{"I1: a claim that was released", func(s *story) {
 			s.members()
-			s.call(1, 3, s.claim(3, "a", fsm.Takeover, ""), "a", func(c *Call) { c.QuorumAge = freshFor })
+			one := s.claim(3, "a", fsm.Takeover, "")
+			s.release(3, one, "a")
+			s.call(1, 3, one, "a")
+		}, "I1"},
+		{"I4: a quorum followed too long ago", func(s *story) {
+			s.members()
+			one := s.claim(3, "a", fsm.Takeover, "")
+			s.call(1, 3, one, "a", func(*Call) { s.now += freshFor + freshFor/100 + 1 })
 		}, "I4"},
-		{"I4: no quorum at all", func(s *story) {
+		{"a quorum followed as long ago as it may", func(s *story) {
 			s.members()
-			s.call(1, 3, s.claim(3, "a", fsm.Takeover, ""), "a", func(c *Call) { c.QuorumAge = -1 })
+			one := s.claim(3, "a", fsm.Takeover, "")
+			s.call(1, 3, one, "a", func(*Call) { s.now += freshFor + freshFor/100 })
+		}, ""},
+		{"I4: of five, two are no quorum", func(s *story) {
+			s.members()
+			s.Followed("b", 3, s.now-freshFor*2)
+			s.call(1, 3, s.claim(3, "a", fsm.Takeover, ""), "a", func(c *Call) { c.Voters = []string{"a", "b", "c", "d", "e"} })
+		}, "I4"},
+		{"I4: a quorum followed, but in another term", func(s *story) {
+			s.members()
+			s.call(1, 3, s.claim(3, "a", fsm.Takeover, ""), "a", func(*Call) { s.followed[4], s.followed[3] = s.followed[3], nil })
+		}, "I4"},
+		{"I4: who followed does not vote", func(s *story) {
+			s.members()
+			s.call(1, 3, s.claim(3, "a", fsm.Takeover, ""), "a", func(c *Call) { c.Voters = []string{"a", "b", "d"} })
 		}, "I4"},
 		{"I2: an old DisassociateAddress ends what was adopted later", func(s *story) {
 			s.members()
 			one := s.claim(3, "a", fsm.Takeover, "x1")
 			s.call(1, 3, one, "a")
-			s.fencing = fsm.Balanced // lets b adopt, as a broken strict state machine would
+			s.cfg.Fencing = fsm.Balanced // lets b adopt, as a broken strict state machine would
 			s.claim(4, "b", fsm.Adopt, "x1")
-			s.fencing = fsm.Strict
+			s.cfg.Fencing = fsm.Strict
 			s.Changed(1, "x1", "")
 		}, "I2"},
 		{"I2: an old call takes the address from an association made later", func(s *story) {
@@ -129,22 +172,40 @@ func TestStories(t *testing.T) {
 			s.Changed(0, "x1", "x2")
 		}, ""},
 		{"I3: a reign goes on after another has begun", func(s *story) {
-			s.Advertised("a", 1, 100)
-			s.Advertised("b", 2, 90)
-			s.Advertised("a", 1, 100)
+			one, two := s.reigns()
+			s.advert("a", 1, one, 100)
+			s.advert("b", 2, two, 90)
+			s.advert("a", 1, one, 100)
 		}, "I3"},
 		{"I3: an advert after the reign's own end", func(s *story) {
-			s.Advertised("a", 1, 100)
-			s.Advertised("a", 1, 0)
-			s.Advertised("a", 1, 100)
+			one, _ := s.reigns()
+			s.advert("a", 1, one, 100)
+			s.advert("a", 1, one, 0)
+			s.advert("a", 1, one, 100)
 		}, "I3"},
 		{"reigns in turn", func(s *story) {
-			s.Advertised("a", 1, 100)
-			s.Advertised("a", 1, 0)
-			s.Advertised("b", 2, 90)
-			s.Advertised("a", 3, 100)
-			s.Advertised("b", 2, 0) // late, but not a claim to be Master
+			one, two := s.reigns()
+			s.advert("a", 1, one, 100)
+			s.advert("a", 1, one, 0)
+			s.advert("b", 2, two, 90)
+			s.advert("a", 3, one, 100)
+			s.advert("b", 2, two, 0) // late, but not a claim to be Master
 		}, ""},
+		{"I3: a Master whom no quorum has followed lately", func(s *story) {
+			one, _ := s.reigns()
+			s.now += freshFor + freshFor/100 + advertSlack + 1
+			s.advert("a", 1, one, 100)
+		}, "I3"},
+		{"priority 0 needs no quorum", func(s *story) {
+			one, _ := s.reigns()
+			s.now += time.Hour
+			s.advert("a", 1, one, 0)
+		}, ""},
+		{"I3: a reign without a claim", func(s *story) { s.advert("a", 1, 9, 100) }, "I3"},
+		{"I3: a reign under another node's claim", func(s *story) {
+			one, _ := s.reigns()
+			s.advert("b", 1, one, 100)
+		}, "I3"},
 		{"I7: a leader under the identity of a lost disk", func(s *story) { s.DiskLost("a.1"); s.Led("a.1", 4) }, "I7"},
 		{"I7: a lost identity applies", func(s *story) { s.DiskLost("a.1"); s.members() }, "I7 I7 I7 I7"},
 		{"I8: two commands at one index", func(s *story) {
@@ -166,7 +227,7 @@ func TestStories(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := &story{Judge: New(func() time.Duration { return 0 }, fsm.Strict, theEIP, freshFor, nil)}
+			s := newStory(fsm.Strict)
 			tt.tell(s)
 			if got := invariants(s); got != tt.wants {
 				t.Errorf("accused of %q, want %q:\n%v", got, tt.wants, s.Violations())
@@ -183,18 +244,26 @@ func invariants(s *story) string {
 	return strings.Join(found, " ")
 }
 
-// TestBalancedFencing: what balanced promises less than strict, and what it promises all the same.
-func TestBalancedFencing(t *testing.T) {
+func atomic(c *Call) { c.Associate, c.AllowReassociation = true, true }
+
+// TestWeakerFencing: what balanced and fast promise less than strict, and what they promise all the same.
+func TestWeakerFencing(t *testing.T) {
 	tests := []struct {
 		name  string
 		tell  func(*story)
 		wants string
 	}{
-		{"a contested association was adopted: excused", func(s *story) {
+		{"a contested association was adopted: excused, under guard", func(s *story) {
 			s.call(1, 3, s.claim(3, "a", fsm.Takeover, "x1"), "a")
 			s.claim(4, "b", fsm.Adopt, "x1")
 			s.Changed(1, "x1", "")
 		}, ""},
+		{"I2: a contested one was adopted, and the guard ended too early", func(s *story) {
+			s.call(1, 3, s.claim(3, "a", fsm.Takeover, "x1"), "a")
+			two := s.claim(4, "b", fsm.Adopt, "x1")
+			s.commit(4, fsm.GuardDone{Origin: fsm.Origin{Term: 4}, Node: "b", AllocationID: theEIP, Association: "x1", Through: two})
+			s.Changed(1, "x1", "")
+		}, "I2"},
 		{"I2: an uncontested one was adopted", func(s *story) {
 			one := s.claim(3, "a", fsm.Takeover, "x1")
 			s.call(1, 3, one, "a")
@@ -204,16 +273,37 @@ func TestBalancedFencing(t *testing.T) {
 		{"the atomic call of a handover is not fenced", func(s *story) {
 			s.release(3, s.claim(3, "a", fsm.Takeover, ""), "a")
 			two := s.claim(4, "b", fsm.Handover, "")
-			s.call(2, 4, two, "b")
+			s.call(2, 4, two, "b", atomic)
 			three := s.claim(5, "a", fsm.Takeover, "")
 			s.call(3, 5, three, "a")
 			s.Changed(3, "", "x3")
 			s.Changed(2, "x3", "x4")
 		}, ""},
+		{"nor is the atomic call of a seizure", func(s *story) {
+			s.cfg.Fencing = fsm.Fast
+			s.claim(3, "a", fsm.Takeover, "")
+			two := s.claim(4, "b", fsm.Handover, "")
+			s.call(2, 4, two, "b", atomic)
+			three := s.claim(5, "a", fsm.Takeover, "")
+			s.call(3, 5, three, "a")
+			s.Changed(3, "", "x3")
+			s.Changed(2, "x3", "x4")
+		}, ""},
+		{"I2: it lands when it was forgotten", func(s *story) {
+			s.cfg.Fencing = fsm.Fast
+			s.claim(3, "a", fsm.Takeover, "")
+			two := s.claim(4, "b", fsm.Handover, "")
+			s.call(2, 4, two, "b", atomic)
+			s.release(4, two, "b") // says that it is settled
+			three := s.claim(5, "a", fsm.Handover, "")
+			s.call(3, 5, three, "a")
+			s.Changed(3, "", "x3")
+			s.Changed(2, "x3", "x4")
+		}, "I2"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := &story{Judge: New(func() time.Duration { return 0 }, fsm.Balanced, theEIP, freshFor, nil)}
+			s := newStory(fsm.Balanced)
 			s.members()
 			tt.tell(s)
 			if got := invariants(s); got != tt.wants {
@@ -225,7 +315,7 @@ func TestBalancedFencing(t *testing.T) {
 
 // TestLate: a call is late when somebody else, or a later term, has the newest claim.
 func TestLate(t *testing.T) {
-	s := &story{Judge: New(func() time.Duration { return 0 }, fsm.Strict, theEIP, freshFor, nil)}
+	s := newStory(fsm.Strict)
 	s.members()
 	one := s.claim(3, "a", fsm.Takeover, "")
 	s.call(1, 3, one, "a")
@@ -268,7 +358,6 @@ func TestSettled(t *testing.T) {
 		{"I6: an unhealthy Master where nobody can take over", func(f *Final) { f.NoCandidate, f.Healthy["a"] = true, false }, "I6"},
 		{"a drained Master where nobody can take over", func(f *Final) { f.NoCandidate = true }, ""},
 		{"no candidate, no Master", func(f *Final) { f.NoCandidate, f.Masters, f.ActualNode = true, nil, "b" }, ""},
-		{"somebody else's association is respected", func(f *Final) { f.Respected, f.Masters, f.ActualNode = true, nil, "" }, ""},
 		{"I8: the leader has forgotten", func(f *Final) { f.States["a"] = fsm.New() }, "I8 I6"},
 		{"I8: a follower disagrees", func(f *Final) {
 			other := f.States["b"].Clone()
@@ -278,7 +367,7 @@ func TestSettled(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := &story{Judge: New(func() time.Duration { return 0 }, fsm.Strict, theEIP, freshFor, nil)}
+			s := newStory(fsm.Strict)
 			final := good(s)
 			final.Healthy, final.States = maps.Clone(final.Healthy), maps.Clone(final.States)
 			tt.spoil(&final)
@@ -290,10 +379,78 @@ func TestSettled(t *testing.T) {
 	}
 }
 
+// TestRespect: what a person did is left alone, as configured, and only what a person did (I6).
+func TestRespect(t *testing.T) {
+	const x1, persons = "x1", "x7"
+	// respected: a holds x1, a person moves the address, a respects that.
+	respected := func(s *story) {
+		s.members()
+		one := s.claim(3, "a", fsm.Takeover, "")
+		s.call(1, 3, one, "a")
+		s.Changed(1, "", x1)
+		s.Changed(0, x1, persons)
+		s.commit(3, fsm.Release{Origin: fsm.Origin{Term: 3}, Node: "a", AllocationID: theEIP, Ends: one, Settled: true, Foreign: persons})
+	}
+	// takesIt: b says that it is gone, claims, and takes it away when it finds it there.
+	takesIt := func(s *story) {
+		s.Proposed("b")
+		s.claim(4, "b", fsm.Takeover, "")
+		s.Read("b", persons)
+		s.Proposed("b")
+		s.call(2, 4, s.claim(4, "b", fsm.Takeover, persons), "b")
+		s.Changed(2, persons, "")
+	}
+	end := func(s *story, actual string) {
+		s.Settled(Final{Leader: "a", Healthy: map[string]bool{"a": true, "b": true}, Actual: actual, States: map[string]fsm.State{"a": s.state.Clone()}})
+	}
+	tests := []struct {
+		name  string
+		tell  func(*story)
+		wants string
+	}{
+		{"it stays to the end", func(s *story) { respected(s); end(s, persons) }, ""},
+		{"I6: it stays, but the policy is to repair", func(s *story) { respected(s); s.cfg.Respect = false; end(s, persons) }, "I6"},
+		{"I6: there is a Master beside it", func(s *story) {
+			respected(s)
+			s.Settled(Final{Leader: "a", Healthy: map[string]bool{"a": true}, Actual: persons, Masters: []string{"a"}, States: map[string]fsm.State{"a": s.state.Clone()}})
+		}, "I6"},
+		{"I6: what a call of the cluster did is taken for a person's", func(s *story) {
+			s.members()
+			one := s.claim(3, "a", fsm.Takeover, "")
+			s.call(1, 3, one, "a")
+			s.Changed(1, "", x1)
+			s.commit(3, fsm.Release{Origin: fsm.Origin{Term: 3}, Node: "a", AllocationID: theEIP, Ends: one, Settled: true, Foreign: x1})
+			end(s, x1)
+		}, "I6"},
+		{"I6: a node that has not looked takes it away", func(s *story) { respected(s); s.Read("b", persons); s.Read("b", persons); takesIt(s) }, "I6"},
+		{"I6: a node that has looked once takes it away", func(s *story) { respected(s); s.Read("b", persons); s.Read("b", x1); takesIt(s) }, "I6"},
+		{"two reads did not show it", func(s *story) { respected(s); s.Read("b", x1); s.Read("b", x1); takesIt(s) }, ""},
+		{"an operator ended it", func(s *story) {
+			respected(s)
+			s.commit(3, fsm.Release{Origin: fsm.Origin{Term: 3}, Node: "a", AllocationID: theEIP, Ends: s.state.Addresses[theEIP].Claim.Index})
+			takesIt(s)
+		}, ""},
+		{"a call from before takes it away", func(s *story) {
+			s.call(2, 2, 0, "b", func(c *Call) { s.grants[0] = grant{term: 2, node: "b"} })
+			respected(s)
+			s.Changed(2, persons, "x9")
+		}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStory(fsm.Balanced)
+			tt.tell(s)
+			if got := invariants(s); got != tt.wants {
+				t.Errorf("accused of %q, want %q:\n%v", got, tt.wants, s.Violations())
+			}
+		})
+	}
+}
+
 // TestReport: a violation is told at once and with its time.
 func TestReport(t *testing.T) {
 	var told []Violation
-	j := New(func() time.Duration { return 1500 * time.Millisecond }, fsm.Strict, theEIP, freshFor, func(v Violation) { told = append(told, v) })
+	j := New(Config{Now: func() time.Duration { return 1500 * time.Millisecond }, Report: func(v Violation) { told = append(told, v) }})
 	j.Led("a.1", 3)
 	j.Led("b.1", 3)
 	want := "    1.500000  I1 VIOLATED: a.1 and b.1 both lead in term 3"

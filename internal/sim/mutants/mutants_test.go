@@ -29,7 +29,7 @@ func mutants() []mutant {
 		{
 			name: "AllowReassociation in a strict takeover", breaks: "I2", atMost: 500,
 			edits: []edit{{"internal/controller/claim.go",
-				"AllowReassociation: k.grant.Mode == fsm.Handover", "AllowReassociation: true"}},
+				"AllowReassociation: k.grant.Atomic()", "AllowReassociation: true"}},
 		},
 		{
 			name: "the contested set is ignored", breaks: "I2", atMost: 500,
@@ -69,11 +69,45 @@ func mutants() []mutant {
 		{
 			name: "a new Master does not wait for the old one's evidence to end", breaks: "I3", atMost: 500, scenario: "short freezes",
 			edits: []edit{{"internal/controller/claim.go",
-				"k.reignFrom = c.now + c.cfg.Timing.EvidenceMaxAge + c.cfg.Timing.EvidenceMaxAge/100", "k.reignFrom = 0"}},
+				"k.reignFrom = c.now + d + d/100 + lateAdvert", "k.reignFrom = 0"}},
 		},
 		{
 			name: "adverts need no evidence", breaks: "I3", atMost: 500,
 			edits: []edit{{"internal/controller/permit.go", "	return d.evidence(term, notBefore)", "	return nil"}},
+		},
+		{
+			name: "one node is a quorum", breaks: "I3", atMost: 500,
+			edits: []edit{{"election/evidence.go", "quorum := len(voters)/2 + 1", "quorum := 1"}},
+		},
+		{
+			name: "EC2, once out of reach, is never believed to be back", breaks: "I6", atMost: 500,
+			edits: []edit{{"internal/controller/watch.go",
+				"	w.failingSince, w.failures = 0, 0\n	if !w.reached {",
+				"	lost := w.failures > 1\n	w.failingSince, w.failures = 0, 0\n	if !w.reached && !lost {"}},
+		},
+		{
+			name: "an atomic call is forgotten", breaks: "I2", atMost: 500, scenario: "late atomic calls",
+			edits: []edit{{"fsm/apply.go", "	a.Attempts = append(a.Attempts, Attempt{Claim: g.Index, Term: g.Term, Node: g.Node})\n", ""}},
+		},
+		{
+			name: "a leader behind the log need not know what is respected", breaks: "I6", atMost: 500, scenario: "foreign moves",
+			edits: []edit{{"fsm/apply.go", `a.Foreign != "" && (!c.Observed || c.Association == a.Foreign)`, "false"}},
+		},
+		{
+			name: "one read ends the respect of a foreign move", breaks: "I6", atMost: 500, scenario: "foreign moves",
+			edits: []edit{{"internal/controller/claim.go", `if c.address().Foreign != "" && k.failures == 0 {`, "if false {"}},
+		},
+		{
+			name: "a hint needs no quorum", breaks: "calm", atMost: 200, scenario: "calm",
+			edits: []edit{{"internal/controller/poll.go", "return t.misses >= t.quorum", "return true"},
+				{"internal/controller/poll.go", "	if t.misses+t.open < t.quorum {\n		return errNoQuorumMisses\n	}\n", ""}},
+		},
+		{
+			name: "what a node did not hear while it stood still counts as silence", breaks: "calm", atMost: 200, scenario: "calm",
+			edits: []edit{
+				{"internal/controller/hint.go", "	if c.now-at > h.interval {\n		c.takeStalled(Stalled{For: c.now - at}) // nobody ran this node when it was time to ask\n		return\n	}\n", ""},
+				{"internal/controller/poll.go", "late > d.cfg.Advert", "late > time.Hour"},
+			},
 		},
 		{
 			name: "foreign moves are not looked for", breaks: "I6", atMost: 500,

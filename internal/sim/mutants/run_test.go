@@ -133,7 +133,7 @@ func (m mutant) hunt(dir string) (finding, error) {
 }
 
 // verdict is the line that the simulator ends with under -first.
-var verdict = regexp.MustCompile(`(?m)^\s*found in schedule (\d+): .*?(I\d) VIOLATED: (.*)$`)
+var verdict = regexp.MustCompile(`(?m)^\s*found in schedule (\d+): .*?(I\d|calm) VIOLATED: (.*)$`)
 
 func parse(output string, limit int) (finding, error) {
 	match := verdict.FindStringSubmatch(output)

@@ -1,0 +1,53 @@
+package judge
+
+import "github.com/hacluster/hacluster/fsm"
+
+// sight is what a node read of the address the last two times, the newest last.
+type sight struct{ before, last fsm.AssociationID }
+
+// Read says that a node's read of the address was answered.
+func (j *Judge) Read(node, association string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.reads[node] = sight{before: j.reads[node].last, last: fsm.AssociationID(association)}
+}
+
+// Proposed says that a node is about to propose an entry: what it has read by now is what it acts on.
+func (j *Judge) Proposed(node string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.basis[node] = j.reads[node]
+}
+
+// respects follows a release: it begins to respect a foreign association, or ends that, as an operator does.
+func (j *Judge) respects(before, foreign fsm.AssociationID, index uint64) {
+	switch {
+	case foreign != "":
+		j.respected[foreign] = index
+	case before != "":
+		delete(j.respected, before)
+	}
+}
+
+// claimed follows a claim, which ends the respect of a foreign association. It may if its node has looked twice and not seen it:
+// one read may show the past.
+func (j *Judge) claimed(node string, foreign fsm.AssociationID) {
+	if seen := j.basis[node]; foreign != "" && seen.before != foreign && seen.last != foreign {
+		delete(j.respected, foreign)
+	}
+}
+
+// displaced: what a person did and the cluster respects is not taken away by a later claim (invariant I6).
+func (j *Judge) displaced(c Call, old fsm.AssociationID) {
+	since, made := j.respected[old], j.makers[old]
+	if c.ID != 0 && made == 0 && since != 0 && c.Claim > since {
+		j.accuse("I6", "%s of %s (claim %d) displaces %s, which a person made and index %d respects", c.what(), c.Node, c.Claim, old, since)
+	}
+}
+
+// leftAlone reports whether the address rightly stays where it is: a person put it there, and that is respected as configured.
+func (j *Judge) leftAlone(actual string) bool {
+	id := fsm.AssociationID(actual)
+	maker, known := j.makers[id]
+	return j.cfg.Respect && known && maker == 0 && j.state.Addresses[j.cfg.Address].Foreign == id
+}
