@@ -9,11 +9,12 @@ LDFLAGS        := -s -w -X main.version=$(VERSION)
 SEEDS          ?= 2000
 FROM           ?= 1
 REPEAT         ?= 1
+SOAK           ?= 10m
 DURATION       ?= 10m
 # command:package pairs: what the lab runs, and what the tests run beside it.
 LAB_NEEDS      := haproxy:haproxy nft:nftables
 MODEL_NEEDS    := spin:spin gcc:gcc cpp:cpp /usr/include/stdio.h:libc6-dev
-TEST_NEEDS     := $(LAB_NEEDS) tcpdump:tcpdump tshark:tshark /usr/bin/aws:awscli
+TEST_NEEDS     := $(LAB_NEEDS) tcpdump:tcpdump tshark:tshark wrk:wrk keepalived:keepalived /usr/bin/aws:awscli
 
 # $(call install,pairs) installs the Debian packages whose commands are missing.
 define install
@@ -28,7 +29,7 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test conformance model model-deep sim sim-mutants chaos chaos-killed lint fuzz lab-faults \
+.PHONY: help build demo test conformance model model-deep sim sim-mutants chaos chaos-killed soak-hang fleet lint fuzz lab-faults \
         setup-lab setup-model setup-chaos setup-test clean
 
 help: ## list the targets
@@ -47,6 +48,12 @@ test: setup-test ## all tests with the race detector, the lab with the built bin
 
 conformance: setup-test $(MOTO)/bin/moto_server ## the emulator, moto and the aws command against what AWS documents
 	HACLUSTER_MOTO=$(MOTO)/bin/moto_server go test -race -count=1 -timeout 10m ./eip/conformance
+
+soak-hang: setup-test ## HAProxy at its limit under wrk is never called hung, a stopped one always (SOAK=10m)
+	go test -count=1 -timeout 120m -v ./health -run '^TestSoakUnderLoad$$' -args -soak=$(SOAK)
+
+fleet: build ## thousands of clusters in one AWS account when a zone fails, in virtual time; writes docs/SCALE.md
+	bin/hacluster-lab fleet --write-docs
 
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT) ## gofmt, vet and a short list of linters
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted" >&2; exit 1; }

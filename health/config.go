@@ -12,9 +12,12 @@ import (
 // Probe is the schedule and the hysteresis of a check that asks something. A zero field means its default.
 type Probe struct {
 	Interval time.Duration // from start to start; an overdue probe starts at once. Default 200ms, script 1s
-	Timeout  time.Duration // of one probe. Default 300ms, script 1s
-	Rise     int           // successes in a row until healthy. Default 2
-	Fall     int           // failures in a row until unhealthy. Default 2
+	// Timeout of one probe. Default 300ms, script 1s. In the checks stats and http it is how long HAProxy may do nothing
+	// about a request: load is no fault, so one that is seen to work, or to wait for a CPU, has 1s if that is longer. It
+	// takes the process check to see that; without it less than 300ms counts as 300ms.
+	Timeout time.Duration
+	Rise    int // successes in a row until healthy. Default 2
+	Fall    int // failures in a row until unhealthy. Default 2
 }
 
 // Config lists the checks; a nil one is off and at least one must be on. HAProxy is healthy when all of them are.

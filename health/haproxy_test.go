@@ -156,7 +156,7 @@ func (h *haproxy) master() int {
 func (h *haproxy) answering() int {
 	ctx, cancel := context.WithTimeout(h.t.Context(), time.Second)
 	defer cancel()
-	answer, err := statsProber{socket: h.socket}.ask(ctx)
+	answer, err := statsProber{socket: h.socket}.ask(ctx, func() {})
 	if err != nil || answer.stopping {
 		return 0
 	}
@@ -182,12 +182,27 @@ func (h *haproxy) reload() {
 }
 
 // checks are those of docs/config.example.yaml.
-func (h *haproxy) checks() Config {
+func (h *haproxy) checks() Config { return h.checksWith(quickProbe()) }
+
+func (h *haproxy) checksWith(p Probe) Config {
 	return Config{
 		Process: &ProcessConfig{Name: h.name},
-		Stats:   &StatsConfig{Socket: h.socket},
-		HTTP:    &HTTPConfig{URL: "http://" + h.address + "/healthz"},
+		Stats:   &StatsConfig{Socket: h.socket, Probe: p},
+		HTTP:    &HTTPConfig{URL: "http://" + h.address + "/healthz", Probe: p},
 	}
+}
+
+// profile is a set of values of docs/TIMING.md.
+type profile struct {
+	name  string
+	probe Probe
+}
+
+func profiles() []profile { return []profile{{"default", quickProbe()}, {"fast", fastProbe()}} }
+
+// fastProbe has the values that internal/config takes for profile fast.
+func fastProbe() Probe {
+	return Probe{Interval: 50 * time.Millisecond, Timeout: 50 * time.Millisecond, Rise: 4, Fall: 3}
 }
 
 // watch runs a monitor and waits until it is healthy and has nothing left to say.
@@ -251,6 +266,20 @@ func settle(t *testing.T, m *Monitor) {
 	t.Helper()
 	begin := m.Status().At
 	waitFor(t, 5*time.Second, "more results", func() bool { return m.Status().At > begin+700*time.Millisecond })
+}
+
+// holdWorker keeps the worker that serves now from leaving, with half a request, until the test ends or letGo is called.
+func (h *haproxy) holdWorker() (letGo func()) {
+	h.t.Helper()
+	conn, err := net.Dial("tcp", h.address)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { conn.Close() })
+	if _, err := conn.Write([]byte("GET / HTTP/1.1\r\n")); err != nil {
+		h.t.Fatal(err)
+	}
+	return func() { conn.Close() }
 }
 
 // load sends requests until the test ends, as clients do during a reload.

@@ -75,17 +75,22 @@ func (m *Monitor) Updates() <-chan Status { return m.board.updates }
 // newMonitor lists the tasks in the order of blame.
 func newMonitor(cfg Config, log *zap.Logger) *Monitor {
 	m := &Monitor{board: newBoard(log)}
+	work := newWorkload(procfs{}) // follows nobody
 	if cfg.Process != nil {
-		m.tasks = append(m.tasks, newProcessCheck(*cfg.Process, m.board, log).run)
+		process := newProcessCheck(*cfg.Process, m.board, log)
+		m.tasks = append(m.tasks, process.run)
+		work = process.work
 	}
-	probe := func(name string, schedule Probe, p prober) {
-		m.tasks = append(m.tasks, newProbeCheck(name, schedule, p, m.board).run)
+	probe := func(name string, schedule Probe, p prober) *probeCheck {
+		check := newProbeCheck(name, schedule, p, m.board)
+		m.tasks = append(m.tasks, check.run)
+		return check
 	}
 	if cfg.Stats != nil {
-		probe(checkStats, cfg.Stats.Probe.orDefault(quickProbe()), statsProber{socket: cfg.Stats.Socket})
+		probe(checkStats, cfg.Stats.Probe.orDefault(quickProbe()), statsProber{socket: cfg.Stats.Socket}).observe = work.observe
 	}
 	if cfg.HTTP != nil {
-		probe(checkHTTP, cfg.HTTP.Probe.orDefault(quickProbe()), newHTTPProber(*cfg.HTTP))
+		probe(checkHTTP, cfg.HTTP.Probe.orDefault(quickProbe()), newHTTPProber(*cfg.HTTP)).observe = work.observe
 	}
 	if cfg.TCP != nil {
 		probe(checkTCP, cfg.TCP.Probe.orDefault(quickProbe()), tcpProber{address: cfg.TCP.Address})

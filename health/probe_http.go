@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
 	"strings"
 )
@@ -27,8 +28,8 @@ func newHTTPProber(cfg HTTPConfig) httpProber {
 		cfg.Status = []StatusRange{{Min: 200, Max: 399}}
 	}
 	return httpProber{cfg: cfg, client: &http.Client{
-		// A kept connection would stay with the old worker after a reload, and Proxy is unset because it is our own
-		// HAProxy that is to answer.
+		// Each probe opens a connection of its own: it goes through the accept queue, as clients do, and a kept one would
+		// stay with the old worker after a reload. Proxy is unset because it is our own HAProxy that is to answer.
 		Transport: &http.Transport{
 			DialContext:            new(net.Dialer).DialContext,
 			DisableKeepAlives:      true,
@@ -39,8 +40,13 @@ func newHTTPProber(cfg HTTPConfig) httpProber {
 	}}
 }
 
-func (p httpProber) probe(ctx context.Context) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.cfg.URL, nil)
+func (p httpProber) probe(ctx context.Context, asked func()) (string, error) {
+	trace := &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) {
+		if info.Err == nil {
+			asked()
+		}
+	}}
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, p.cfg.URL, nil)
 	if err != nil {
 		return "", fmt.Errorf("make request: %w", err)
 	}
@@ -76,7 +82,7 @@ func statusText(ranges []StatusRange) string {
 // tcpProber opens a connection and closes it.
 type tcpProber struct{ address string }
 
-func (p tcpProber) probe(ctx context.Context) (string, error) {
+func (p tcpProber) probe(ctx context.Context, _ func()) (string, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", p.address)
 	if err != nil {
 		return "", err

@@ -21,13 +21,17 @@ import (
 // probeOnce runs a prober as its check would and returns what the operator reads.
 func probeOnce(t *testing.T, p prober, timeout time.Duration) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), timeout)
-	defer cancel()
-	detail, err := p.probe(ctx)
-	if err != nil {
-		return (&probeCheck{cfg: Probe{Timeout: timeout}}).explain(err, ctx).Error()
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	defer time.AfterFunc(timeout, giveUp).Stop()
+	detail, err := p.probe(ctx, func() {})
+	switch {
+	case err == nil:
+		return detail
+	case ctx.Err() != nil:
+		return explain(err, timeout).Error()
 	}
-	return detail
+	return explain(err, 0).Error()
 }
 
 func TestHTTPProbe(t *testing.T) {
@@ -75,7 +79,7 @@ func TestHTTPProbe(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newHTTPProber(HTTPConfig{URL: server.URL + tt.path, Host: tt.host, Status: tt.status})
-			if got := probeOnce(t, p, patience(tt.want)); got != tt.want {
+			if got := probeOnce(t, p, deadlineFor(tt.want)); got != tt.want {
 				t.Errorf("probe says %q, want %q", got, tt.want)
 			}
 		})
@@ -119,8 +123,8 @@ func TestTCPProbe(t *testing.T) {
 	}
 }
 
-// patience is short where a time-out is wanted, and otherwise enough for a busy machine.
-func patience(want string) time.Duration {
+// deadlineFor is short where a time-out is wanted, and otherwise enough for a busy machine.
+func deadlineFor(want string) time.Duration {
 	if strings.Contains(want, "timed out after 200ms") {
 		return 200 * time.Millisecond
 	}
@@ -178,6 +182,7 @@ func TestStatsProbe(t *testing.T) {
 		{"a serving worker", []string{serving}, "answered by process 4712, up 35s"},
 		{"during a reload the old worker may answer first (I5)", []string{stopping, stopping, serving}, "answered by process 4712, up 35s"},
 		{"only a leaving worker", []string{stopping}, "only process 4700 answers, which is stopping"},
+		{"a leaving worker, then nobody", []string{stopping, ""}, "only process 4700 answers, which is stopping"},
 		{"no answer", []string{""}, "timed out after 200ms"},
 		{"something else", []string{"Unknown command\n"}, "failed: parse show info: no Pid in the answer; is this HAProxy's stats socket?"},
 		{"nonsense", []string{"Pid: many\n"}, `failed: parse show info: Pid is "many"`},
@@ -185,7 +190,7 @@ func TestStatsProbe(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p := statsProber{socket: statsServer(t, tt.answers...)}
-			if got := probeOnce(t, p, patience(tt.want)); got != tt.want {
+			if got := probeOnce(t, p, deadlineFor(tt.want)); got != tt.want {
 				t.Errorf("probe says %q, want %q", got, tt.want)
 			}
 		})
@@ -196,6 +201,41 @@ func TestStatsProbe(t *testing.T) {
 			t.Errorf("probe says %q, want that there is no such file", got)
 		}
 	})
+}
+
+// TestShortTimeoutsNeedTheProcessCheck: where HAProxy's processes are not seen, they end no probe of stats and http.
+func TestShortTimeoutsNeedTheProcessCheck(t *testing.T) {
+	const delay = 2 * 50 * time.Millisecond // twice the time-out
+	socket := filepath.Join(t.TempDir(), "stats.sock")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			<-time.After(delay)
+			answerStats(conn, "Pid: 1\n")
+		}
+	}()
+	t.Cleanup(func() { listener.Close(); <-done })
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-time.After(delay) }))
+	t.Cleanup(server.Close)
+
+	m, err := New(Config{
+		Stats: &StatsConfig{Socket: socket, Probe: fastProbe()},
+		HTTP:  &HTTPConfig{URL: server.URL, Probe: fastProbe()},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, m)
+	waitFor(t, 5*time.Second, "both checks to pass", func() bool { return m.Status().Healthy })
 }
 
 // FuzzParseInfo: whatever a socket answers, a parsed answer has a process.

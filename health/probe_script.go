@@ -22,7 +22,7 @@ const (
 // scriptProber runs a program.
 type scriptProber struct{ command []string }
 
-func (p scriptProber) probe(ctx context.Context) (string, error) {
+func (p scriptProber) probe(ctx context.Context, _ func()) (string, error) {
 	cmd := exec.CommandContext(ctx, p.command[0], p.command[1:]...)
 	cmd.Env = []string{scriptPath, "LANG=C"}
 	cmd.Dir = "/"

@@ -18,7 +18,9 @@ const (
 	stoppingPause = 10 * time.Millisecond
 )
 
-// statsProber sends "show info" to HAProxy's stats socket (management.txt section 9.3).
+// statsProber sends "show info" to HAProxy's stats socket (management.txt section 9.3). Each probe opens a connection,
+// which goes through an accept queue as clients do; a session kept open with "prompt" would stay with the old worker
+// after a reload.
 type statsProber struct{ socket string }
 
 // info is what matters of the answer.
@@ -29,20 +31,24 @@ type info struct {
 }
 
 // probe asks again while a leaving worker answers: during a reload the new one is about to (I5).
-func (p statsProber) probe(ctx context.Context) (string, error) {
+func (p statsProber) probe(ctx context.Context, asked func()) (string, error) {
+	leaving := 0
 	for {
-		answer, err := p.ask(ctx)
-		if err != nil {
+		answer, err := p.ask(ctx, asked)
+		switch {
+		case err != nil && leaving != 0 && ctx.Err() != nil: // given up while it asked again
+			return "", stoppingError{pid: leaving}
+		case err != nil:
 			return "", err
-		}
-		if !answer.stopping {
+		case !answer.stopping:
 			return fmt.Sprintf("answered by process %d, up %v", answer.pid, answer.uptime), nil
 		}
+		leaving = answer.pid
 		retry := time.NewTimer(stoppingPause)
 		select {
 		case <-ctx.Done():
 			retry.Stop()
-			return "", stoppingError{pid: answer.pid}
+			return "", stoppingError{pid: leaving}
 		case <-retry.C:
 		}
 	}
@@ -55,7 +61,7 @@ func (e stoppingError) Error() string {
 	return fmt.Sprintf("only process %d answers, which is stopping", e.pid)
 }
 
-func (p statsProber) ask(ctx context.Context) (info, error) {
+func (p statsProber) ask(ctx context.Context, asked func()) (info, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", p.socket)
 	if err != nil {
 		return info{}, err
@@ -65,6 +71,7 @@ func (p statsProber) ask(ctx context.Context) (info, error) {
 	if _, err := io.WriteString(conn, "show info\n"); err != nil {
 		return info{}, err
 	}
+	asked()
 	data, err := io.ReadAll(io.LimitReader(conn, maxStatsAnswer))
 	if err != nil {
 		return info{}, err

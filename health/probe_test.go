@@ -14,12 +14,16 @@ import (
 
 // slowProber takes the given times in turn, or until its deadline, and notes when it was called.
 type slowProber struct {
-	begin time.Time
-	takes []time.Duration
-	calls []string
+	begin   time.Time
+	takes   []time.Duration
+	calls   []string
+	unasked bool // the request does not get through
 }
 
-func (p *slowProber) probe(ctx context.Context) (string, error) {
+func (p *slowProber) probe(ctx context.Context, asked func()) (string, error) {
+	if !p.unasked {
+		asked()
+	}
 	p.calls = append(p.calls, time.Since(p.begin).String())
 	if len(p.takes) == 0 {
 		<-ctx.Done() // the end of the table: stay until the test ends
@@ -68,31 +72,109 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-// TestHangIsNoticedInTime holds the sum of docs/TIMING.md for the defaults: an interval of 200 ms until the first
-// probe that meets the hang, and two time-outs of 300 ms.
+// TestHangIsNoticedInTime holds the sums of docs/TIMING.md: an interval until the first probe that meets the hang, and
+// as many time-outs as fall says. The short ones of profile fast need to see that HAProxy does nothing.
 func TestHangIsNoticedInTime(t *testing.T) {
+	const ms = time.Millisecond
+	did := func(w work) func() func() work { return func() func() work { return func() work { return w } } }
+	tests := []struct {
+		name       string
+		probe      Probe
+		work       work
+		unasked    bool // the request does not get through
+		want       time.Duration
+		wantReason string
+	}{
+		{name: "default", probe: quickProbe(), work: idle, want: 800 * ms, wantReason: "http check timed out after 300ms (2 of 2)"},
+		{name: "default, without a look at the processes", probe: quickProbe(), work: unseen, want: 800 * ms, wantReason: "http check timed out after 300ms (2 of 2)"},
+		{name: "default, in a loop without end", probe: quickProbe(), work: working, want: 2200 * ms, wantReason: "http check timed out after 1s (2 of 2)"},
+		{name: "fast", probe: fastProbe(), work: idle, want: 200 * ms, wantReason: "http check timed out after 50ms (3 of 3)"},
+		{name: "fast, without a look at the processes", probe: fastProbe(), work: unseen, want: 950 * ms, wantReason: "http check timed out after 300ms (3 of 3)"},
+		{name: "fast, but the request does not get through", probe: fastProbe(), work: idle, unasked: true, want: 950 * ms, wantReason: "http check timed out after 300ms (3 of 3)"},
+		{name: "fast, in a loop without end", probe: fastProbe(), work: working, want: 3050 * ms, wantReason: "http check timed out after 1s (3 of 3)"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				b := newBoard(zap.NewNop())
+				p := &slowProber{begin: time.Now(), takes: make([]time.Duration, tt.probe.Rise), unasked: tt.unasked} // answers at once, then never again
+				check := newProbeCheck(checkHTTP, tt.probe, p, b)
+				check.observe = did(tt.work)
+				done := make(chan error)
+				go func() { done <- check.run(ctx) }()
+				if s := <-b.updates; !s.Healthy {
+					t.Fatalf("first update = %+v, want healthy", s)
+				}
+				lastAnswer := time.Now()
+				s := <-b.updates
+				if took := time.Since(lastAnswer); s.Healthy || took != tt.want {
+					t.Errorf("after %v: %+v, want unhealthy after %v", took, s, tt.want)
+				}
+				if s.Reason != tt.wantReason {
+					t.Errorf("reason = %q, want %q", s.Reason, tt.wantReason)
+				}
+				cancel()
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestHangInTheMiddle: a HAProxy that stops while it works on a request has one more time-out, the one in which it was
+// seen to work.
+func TestHangInTheMiddle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		b := newBoard(zap.NewNop())
-		p := &slowProber{begin: time.Now(), takes: []time.Duration{0, 0}} // answers at 0 and 200 ms, then never again
-		check := newProbeCheck(checkHTTP, Probe{}.orDefault(quickProbe()), p, b)
+		check := newProbeCheck(checkStats, fastProbe(), &slowProber{begin: time.Now()}, b)
+		stopped := time.Now().Add(time.Millisecond)
+		check.observe = func() func() work {
+			if time.Now().Before(stopped) {
+				return func() work { return working }
+			}
+			return func() work { return idle }
+		}
+		for range fastProbe().Rise {
+			b.probed(check.index, 0, "answered", nil)
+		}
+		<-b.updates
 		done := make(chan error)
 		go func() { done <- check.run(ctx) }()
-		if s := <-b.updates; !s.Healthy {
-			t.Fatalf("first update = %+v, want healthy", s)
-		}
-		lastAnswer := time.Now()
 		s := <-b.updates
-		if took, want := time.Since(lastAnswer), 800*time.Millisecond; s.Healthy || took != want {
+		if took, want := time.Since(stopped), 199*time.Millisecond; s.Healthy || took != want {
 			t.Errorf("after %v: %+v, want unhealthy after %v", took, s, want)
-		}
-		if want := "http check timed out after 300ms (2 of 2)"; s.Reason != want {
-			t.Errorf("reason = %q, want %q", s.Reason, want)
 		}
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestBusyHAProxyIsWaitedFor: an answer that comes after several short time-outs, from a HAProxy that worked all the
+// while, is an answer. The probe keeps its place in the queue: it is not begun anew.
+func TestBusyHAProxyIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const ms = time.Millisecond
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+		defer cancel()
+		b := newBoard(zap.NewNop())
+		p := &slowProber{begin: time.Now(), takes: []time.Duration{0, 0, 0, 0, 760 * ms, 999 * ms, 880 * ms, 160 * ms}}
+		check := newProbeCheck(checkHTTP, fastProbe(), p, b)
+		check.observe = func() func() work { return func() work { return working } }
+		if err := check.run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if s := b.newest.Load(); !s.Healthy {
+			t.Errorf("status = %+v, want healthy", s)
+		}
+		if got, want := strings.Join(p.calls, " "), "0s 50ms 100ms 150ms 200ms 960ms 1.959s 2.839s 2.999s 3.999s"; got != want {
+			t.Errorf("calls at %s, want %s", got, want)
 		}
 	})
 }
@@ -116,7 +198,7 @@ type stuckProber struct {
 	release chan struct{}
 }
 
-func (p *stuckProber) probe(context.Context) (string, error) {
+func (p *stuckProber) probe(context.Context, func()) (string, error) {
 	p.started <- struct{}{}
 	<-p.release
 	return "answered late", nil

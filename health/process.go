@@ -28,6 +28,7 @@ type processCheck struct {
 	index int // on the board
 
 	tracker tracker
+	work    *workload          // is told which processes there are
 	watched map[processID]bool // processes with a goroutine that waits for their exit
 	exits   chan processID     // their ends; unbuffered, each sender waits for the loop or for ctx
 }
@@ -42,19 +43,21 @@ func newProcessCheck(cfg ProcessConfig, b *board, log *zap.Logger) *processCheck
 	if cfg.ProcRoot == "" {
 		cfg.ProcRoot = "/proc"
 	}
+	fs := procfs{root: cfg.ProcRoot}
 	return &processCheck{
 		cfg:     cfg,
-		fs:      procfs{root: cfg.ProcRoot},
+		fs:      fs,
 		board:   b,
 		log:     log,
 		index:   b.add(checkProcess, cfg.Name+" process has not been looked for yet", 1, 1),
 		tracker: tracker{name: cfg.Name, usePIDFile: cfg.PIDFile != ""},
+		work:    newWorkload(fs),
 		watched: map[processID]bool{},
 		exits:   make(chan processID),
 	}
 }
 
-// run looks at the processes at once, at each exit of one of them, and now and then.
+// run looks at the processes at once, at each exit of one of them, when a probe wants to know, and now and then.
 func (c *processCheck) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.loop(ctx, g) })
@@ -70,6 +73,7 @@ func (c *processCheck) loop(ctx context.Context, g *errgroup.Group) error {
 			return nil
 		case id := <-c.exits:
 			delete(c.watched, id)
+		case <-c.work.stale:
 		case <-timer.C:
 		}
 		timer.Reset(c.look(ctx, g))
@@ -90,6 +94,7 @@ func (c *processCheck) look(ctx context.Context, g *errgroup.Group) time.Duratio
 	before := c.tracker.main
 	v := c.tracker.judge(s)
 	if v.running {
+		c.work.follow(v.watch)
 		c.logTakeover(before)
 		err = c.watchAll(ctx, g, v.watch)
 	}

@@ -176,6 +176,15 @@ func parseStat(stat []byte) (p process, err error) {
 	return p, nil
 }
 
+// threadState returns the letter for the state in a stat file, or 0.
+func threadState(stat []byte) byte {
+	_, rest, _ := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" "))
+	if len(rest) == 0 {
+		return 0
+	}
+	return rest[0]
+}
+
 // parseInnerPID returns the last number of the NSpid line of /proc/PID/status: the one in the innermost namespace.
 func parseInnerPID(status []byte, pid int) int {
 	for line := range strings.Lines(string(status)) {

@@ -63,16 +63,16 @@ func (h *HTTPCheck) setDefaults(profile Profile) {
 	h.Probe = quickProbe(profile)
 }
 
-func (t *TCPCheck) setDefaults(profile Profile) { t.Probe = quickProbe(profile) }
+func (t *TCPCheck) setDefaults(Profile) { t.Probe = quickProbe(ProfileDefault) }
 
 func (s *ScriptCheck) setDefaults(Profile) {
 	s.Probe = Probe{Interval: time.Second, Timeout: time.Second, Rise: 2, Fall: 2}
 }
 
-// quickProbe notices a hung HAProxy within 800 ms, in the fast profile within 250 ms; see [Health.DetectionTime].
+// quickProbe notices a hung HAProxy within 800 ms, in the fast profile within 200 ms; see [Health.DetectionTime].
 func quickProbe(profile Profile) Probe {
 	if profile == ProfileFast {
-		return Probe{Interval: 50 * time.Millisecond, Timeout: 100 * time.Millisecond, Rise: 2, Fall: 2}
+		return Probe{Interval: 50 * time.Millisecond, Timeout: 50 * time.Millisecond, Rise: 4, Fall: 3}
 	}
 	return Probe{Interval: 200 * time.Millisecond, Timeout: 300 * time.Millisecond, Rise: 2, Fall: 2}
 }

@@ -75,6 +75,15 @@ func (r *StatusRange) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// loadPatience is how long a probe waits for a HAProxy whose processes it does not see, at least (package health).
+const loadPatience = 300 * time.Millisecond
+
+// impatient reports whether a check has a time-out that only the sight of HAProxy's processes makes safe under load.
+func (h Health) impatient() bool {
+	quick := func(p Probe) bool { return p.Timeout < loadPatience }
+	return h.Process == nil && (h.Stats != nil && quick(h.Stats.Probe) || h.HTTP != nil && quick(h.HTTP.Probe))
+}
+
 // DetectionTime returns the longest time from the moment HAProxy hangs (its processes exist, none answers) to the
 // moment it is found unhealthy, or 0 if no configured check notices a hang. Process and tcp checks do not: the kernel
 // still accepts connections for a stopped process. What a script notices is not known here.

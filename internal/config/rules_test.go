@@ -49,6 +49,8 @@ func TestWarnings(t *testing.T) {
 		{"a delay without preemption", ranked + stats + "placement: {preempt_delay: 5s}\n", []string{"placement: preempt_delay"}},
 		{"a checksum mode in version 2", ranked + stats + "vrrp: {version: 2, advertisement_interval: 1s, checksum: as-v2}\n", []string{"vrrp: checksum", "raft: hints come too late"}},
 		{"slow adverts without hints", ranked + stats + "vrrp: {advertisement_interval: 1s}\nraft: {hints: false}\n", nil},
+		{"short time-outs without a look at the processes", "profile: fast\n" + ranked + stats, []string{"health: a time-out below 300ms counts load"}},
+		{"short time-outs with one", "profile: fast\n" + ranked + "health: {process: {}, stats: {socket: /s}}\n", nil},
 		{"hangs go unnoticed", ranked + "health: {process: {}}\n", []string{"health: no check notices"}},
 	}
 	for _, tt := range tests {

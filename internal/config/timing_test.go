@@ -16,7 +16,7 @@ func TestTimingDocument(t *testing.T) {
 	}
 	var sums [2]Sums
 	for i, profile := range []Profile{ProfileDefault, ProfileFast} {
-		file := fmt.Sprintf("profile: %s\n%s", profile, strings.Replace(minimal, "health: {process: {}}", "health: {stats: {socket: /s}}", 1))
+		file := fmt.Sprintf("profile: %s\n%s", profile, strings.Replace(minimal, "health: {process: {}}", "health: {process: {}, stats: {socket: /s}}", 1))
 		c, err := parse("c.yaml", []byte(file), "", host)
 		if err != nil {
 			t.Fatal(err)

@@ -30,6 +30,9 @@ func (c Config) Warnings() []string {
 	if c.VRRP.Version == 2 && c.VRRP.Checksum != ChecksumPseudoHeader {
 		warn("vrrp: checksum has no effect in version 2")
 	}
+	if c.Health.impatient() {
+		warn("health: a time-out below %v counts load as a hang unless the processes are watched; add health.process", loadPatience)
+	}
 	if s := c.Sums(); s.Silence >= s.Fallback {
 		warn("raft: hints come too late to help: three adverts and the skew are %v, and Raft's own timers need about %v; "+
 			"shorten vrrp.advertisement_interval", s.Silence, s.Fallback)
