@@ -114,6 +114,7 @@ type Driver struct {
 
 	lead      leadership
 	reigning  atomic.Uint64 // term of the reign on the wire
+	listening atomic.Bool   // for the adverts of a leader
 	view      atomic.Pointer[View]
 	reachable string // what was last told to the core
 }
@@ -229,6 +230,7 @@ func (d *Driver) step(ctx context.Context, e Event) (done bool, err error) {
 		}
 		d.perform(ctx, a)
 	}
+	d.listening.Store(d.core.listens())
 	d.publish()
 	return done, err
 }

@@ -118,6 +118,11 @@ func fitness(n fsm.Node) int {
 	}
 }
 
+// listens reports whether a silence of the leader would mean something.
+func (c *Core) listens() bool {
+	return c.cfg.Hints && c.hint.heard != 0 && !c.hint.spent && !c.lead.Self
+}
+
 func (c *Core) considerHint() {
 	h, at := &c.hint, c.silentAt()
 	if at == 0 || c.now < at {

@@ -56,8 +56,12 @@ func boolRank(b bool) int {
 // reasonToPreempt returns why a better candidate should hold, once it has been fit for PreemptDelay.
 func (c *Core) reasonToPreempt() string {
 	p := &c.placement
+	if !c.cfg.Preempt || c.claim.step != holding {
+		p.preemptAt, p.better = 0, ""
+		return ""
+	}
 	fit := c.fitTargets()
-	if !c.cfg.Preempt || c.claim.step != holding || len(fit) == 0 || fit[0].Priority <= c.cfg.Self.Priority {
+	if len(fit) == 0 || fit[0].Priority <= c.cfg.Self.Priority {
 		p.preemptAt, p.better = 0, ""
 		return ""
 	}

@@ -17,6 +17,8 @@ const (
 	silencePath = "/v1/silence"
 	// pollWithin bounds the question to the other voters. One that needs longer is itself no help.
 	pollWithin = 100 * time.Millisecond
+	// pulseAtRest is how often the pulse looks whether there is something to listen for.
+	pulseAtRest = time.Second
 	// hintWithin bounds handing a hint to Raft.
 	hintWithin = time.Second
 )
@@ -188,23 +190,26 @@ func (d *Driver) hearAll(work context.Context, e Event) (done bool, err error) {
 }
 
 // pulse tells the core when this process was not scheduled for longer than an advertisement interval: what it did not hear meanwhile
-// says nothing about the leader.
+// says nothing about the leader. Where nothing is listened for it rests.
 func (d *Driver) pulse(ctx context.Context) {
-	every := d.cfg.Advert / 2
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	last := d.clock()
+	timer := time.NewTimer(pulseAtRest)
+	defer timer.Stop()
+	due := d.clock() + pulseAtRest
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
-		now := d.clock()
-		late := now - last - every
-		last = now
+		late := d.clock() - due
 		if late > d.cfg.Advert && d.Tell(ctx, Stalled{For: late}) != nil {
 			return
 		}
+		next := pulseAtRest
+		if d.listening.Load() {
+			next = d.cfg.Advert
+		}
+		due = d.clock() + next
+		timer.Reset(next)
 	}
 }

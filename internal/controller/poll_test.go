@@ -191,12 +191,13 @@ func TestPulse(t *testing.T) {
 		}, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		go d.pulse(ctx)
+		pause := pulseAtRest
 		expect := func(after time.Duration, want bool) {
 			t.Helper()
 			mu.Lock()
 			jump += after
 			mu.Unlock()
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(pause)
 			synctest.Wait()
 			select {
 			case e := <-d.results:
@@ -210,6 +211,11 @@ func TestPulse(t *testing.T) {
 			}
 		}
 		expect(0, false)
+		expect(9*time.Millisecond, false)
+		expect(11*time.Millisecond, true)
+		d.listening.Store(true)
+		expect(0, false) // the last one at rest
+		pause = cfg.Advert
 		expect(9*time.Millisecond, false)
 		expect(11*time.Millisecond, true)
 		cancel()
