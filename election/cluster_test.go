@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -277,4 +278,26 @@ func TestASingleNodeIsItsOwnQuorum(t *testing.T) {
 	c.stop()
 	c.start()
 	c.expectEverywhere("alone")
+}
+
+// A knock tells a machine that is up from an agent that runs; it is no disturbance.
+func TestKnock(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.start()
+	c.leader()
+	before := c.nodes["node-b"].Status().RefusedConnections
+	if err := c.nodes["node-a"].Knock(t.Context(), "node-b"); err != nil {
+		t.Errorf("knock at a running node: %v", err)
+	}
+	c.stop("node-c")
+	if err := c.nodes["node-a"].Knock(t.Context(), "node-c"); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("knock at a stopped node: %v, want %v", err, syscall.ECONNREFUSED)
+	}
+	if err := c.nodes["node-a"].Knock(t.Context(), "node-x"); !errors.Is(err, ErrUnknownNode) {
+		t.Errorf("knock at a stranger: %v, want %v", err, ErrUnknownNode)
+	}
+	if after := c.nodes["node-b"].Status().RefusedConnections; after != before {
+		t.Errorf("the knock was counted as a refused connection")
+	}
 }

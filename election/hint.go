@@ -47,6 +47,20 @@ func (n *Node) Voters() []string {
 	return voterNames(r)
 }
 
+// Knock opens a connection to a peer and closes it. Nil says that the peer's machine is up, whatever its agent does: the kernel accepts
+// for a process that is not scheduled. An error that wraps ECONNREFUSED says that the machine is up and no agent runs there.
+func (n *Node) Knock(ctx context.Context, peer string) error {
+	p, ok := n.cfg.peer(peer)
+	if !ok {
+		return fmt.Errorf("%w: %q is not configured", ErrUnknownNode, peer)
+	}
+	conn, err := n.mux.dial(ctx, p.Address, rpcProtocol, peer)
+	if err != nil {
+		return fmt.Errorf("knock at %s: %w", peer, err)
+	}
+	return conn.Close()
+}
+
 // LastIndex returns the index of the last entry in the node's log.
 func (n *Node) LastIndex() uint64 {
 	r := n.raft.Load()

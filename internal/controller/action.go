@@ -58,13 +58,16 @@ type Report struct {
 	Facts  Facts
 }
 
-// Poll asks the other voters whether they miss the suspect's adverts too, and the suspect whether it is there. Answered by Polled.
+// Poll asks the other voters whether they miss the suspect's adverts too, and the suspect, and its machine, whether they are there.
+// Answered by Polled.
 type Poll struct {
 	Op      Op
 	Term    uint64
 	Suspect fsm.NodeName
 	// Grace is how long the suspect is waited for when a quorum misses it.
 	Grace time.Duration
+	// Patient gives the suspicion up if the suspect's machine accepts a connection: then its agent may merely be late.
+	Patient bool
 }
 
 // Hint makes this node stand for election in place of the suspect. Answered by Hinted.

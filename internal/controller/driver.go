@@ -54,6 +54,7 @@ type Health interface {
 type Ballot interface {
 	Voters() []string
 	LastIndex() uint64
+	Knock(ctx context.Context, peer string) error
 	Hint(ctx context.Context, suspect string, term uint64) error
 }
 

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -18,6 +19,11 @@ const (
 	// graceFloor and graceCeiling bound how long a suspect is waited for when a quorum misses it.
 	graceFloor   = 2 * time.Millisecond
 	graceCeiling = 20 * time.Millisecond
+	// patienceIntervals, within bounds, is how long the agent of a machine that is up may be silent. Its HAProxy most likely serves on, so
+	// there is no hurry; on a busy machine an agent may not be scheduled for longer than three intervals.
+	patienceIntervals = 25
+	patienceFloor     = 100 * time.Millisecond
+	patienceCeiling   = 500 * time.Millisecond
 	// refutedCeiling bounds the wait after suspicions that turned out wrong.
 	refutedCeiling = time.Second
 )
@@ -42,6 +48,7 @@ type hint struct {
 type HintCounts struct {
 	Asked   uint64 `json:"asked"`   // the other voters were asked whether they miss the leader's adverts too
 	Refuted uint64 `json:"refuted"` // of these: they do not, or the leader answered, or was heard meanwhile
+	Late    uint64 `json:"late"`    // of these: the leader's machine is up, so its agent is given more time
 	Sent    uint64 `json:"sent"`    // this node stood for election
 	Failed  uint64 `json:"failed"`  // of these: Raft had already moved on
 	Stalls  uint64 `json:"stalls"`  // this process was not scheduled for longer than an advertisement interval
@@ -133,9 +140,12 @@ func (c *Core) considerHint() {
 		return
 	}
 	h.op = c.nextOp()
-	h.accused, h.accusedAt = c.lead.Leader, c.now
+	if h.accused != c.lead.Leader {
+		h.accused, h.accusedAt = c.lead.Leader, c.now
+	}
 	h.counts.Asked++
-	c.emit(Poll{Op: h.op, Term: c.lead.Term, Suspect: c.lead.Leader, Grace: min(max(h.interval/4, graceFloor), graceCeiling)})
+	c.emit(Poll{Op: h.op, Term: c.lead.Term, Suspect: c.lead.Leader, Grace: min(max(h.interval/4, graceFloor), graceCeiling),
+		Patient: c.now-h.heard < min(max(patienceIntervals*h.interval, patienceFloor), patienceCeiling)})
 }
 
 func (c *Core) takePolled(e Polled) {
@@ -143,7 +153,13 @@ func (c *Core) takePolled(e Polled) {
 	if e.Op != h.op {
 		return
 	}
-	if e.Err != nil {
+	switch {
+	case errors.Is(e.Err, errMachineUp):
+		h.op = 0
+		h.counts.Late++
+		h.notBefore = c.now + 2*h.interval
+		return
+	case e.Err != nil:
 		c.refute()
 		return
 	}

@@ -26,6 +26,7 @@ const (
 // Why a suspicion is given up.
 var (
 	errSuspectAnswers = errors.New("the suspected leader answers")
+	errMachineUp      = errors.New("the suspected leader's machine is up, and its agent may be late")
 	errNewerLog       = errors.New("a voter has a newer log")
 	errNoQuorumMisses = errors.New("no quorum of the voters misses it")
 	errNoVoter        = errors.New("this node does not vote")
@@ -41,9 +42,10 @@ type silenceAnswer struct {
 	LastIndex uint64 `json:"last_index"`
 }
 
-// heardFrom is a voter's answer.
+// heardFrom is a voter's answer, or, after a knock, that of its machine.
 type heardFrom struct {
 	voter  string
+	knock  bool
 	answer silenceAnswer
 	err    error
 }
@@ -55,6 +57,7 @@ type tally struct {
 	quorum  int
 	misses  int  // this node counted
 	open    int  // voters that may still miss it
+	up      bool // the suspect's machine
 	gone    bool // the suspect's machine says that nobody is there
 }
 
@@ -78,11 +81,7 @@ func newTally(self, suspect string, voters []string, own uint64) (*tally, error)
 // take counts one answer and returns why the suspicion has to be given up, if it has to.
 func (t *tally) take(h heardFrom) error {
 	if h.voter == t.suspect {
-		t.gone = errors.Is(h.err, syscall.ECONNREFUSED)
-		if h.err == nil {
-			return errSuspectAnswers
-		}
-		return nil
+		return t.takeSuspect(h)
 	}
 	t.open--
 	switch {
@@ -94,6 +93,18 @@ func (t *tally) take(h heardFrom) error {
 	}
 	if t.misses+t.open < t.quorum {
 		return errNoQuorumMisses
+	}
+	return nil
+}
+
+func (t *tally) takeSuspect(h heardFrom) error {
+	switch {
+	case h.err == nil && !h.knock:
+		return errSuspectAnswers
+	case h.err == nil:
+		t.up = true
+	case errors.Is(h.err, syscall.ECONNREFUSED):
+		t.gone = true
 	}
 	return nil
 }
@@ -116,7 +127,8 @@ func (d *Driver) ask(ctx context.Context, a Poll) error {
 	defer func() { _ = asking.Wait() }()
 	ctx, cancel := context.WithTimeout(ctx, pollWithin)
 	defer cancel()
-	answers := make(chan heardFrom, len(voters))
+	answers := make(chan heardFrom, len(voters)+1)
+	asking.Go(func() error { answers <- d.knock(ctx, a); return nil })
 	for _, v := range voters {
 		if v != string(d.cfg.Self.Name) {
 			asking.Go(func() error { answers <- d.askVoter(ctx, v, a); return nil })
@@ -136,6 +148,9 @@ func (d *Driver) ask(ctx context.Context, a Poll) error {
 				return fmt.Errorf("%s: %w", h.voter, err)
 			}
 		case <-grace:
+			if t.up && a.Patient {
+				return errMachineUp
+			}
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
@@ -147,6 +162,10 @@ func (d *Driver) askVoter(ctx context.Context, voter string, a Poll) heardFrom {
 	h := heardFrom{voter: voter}
 	h.err = d.ports.Peers.Call(ctx, voter, silencePath, silenceRequest{Term: a.Term, Suspect: a.Suspect}, &h.answer)
 	return h
+}
+
+func (d *Driver) knock(ctx context.Context, a Poll) heardFrom {
+	return heardFrom{voter: string(a.Suspect), knock: true, err: d.ports.Ballot.Knock(ctx, string(a.Suspect))}
 }
 
 func (d *Driver) hint(ctx context.Context, a Hint) Event {

@@ -38,6 +38,17 @@ func (v *voters) Hint(_ context.Context, suspect string, term uint64) error {
 	return nil
 }
 
+func (v *voters) Knock(ctx context.Context, peer string) error {
+	switch v.words[peer] {
+	case "silent":
+		<-ctx.Done()
+		return ctx.Err()
+	case "gone":
+		return fmt.Errorf("dial: %w", syscall.ECONNREFUSED)
+	}
+	return nil
+}
+
 func (v *voters) Call(ctx context.Context, peer, _ string, _, out any) error {
 	var answer silenceAnswer
 	switch word := v.words[peer]; word {
@@ -70,17 +81,20 @@ func (v *voters) Call(ctx context.Context, peer, _ string, _, out any) error {
 func TestPoll(t *testing.T) {
 	tests := []struct {
 		name, suspect, other string
+		impatient            bool
 		want                 error
 		takes                time.Duration
 	}{
-		{"the suspect's machine is dead", "silent", "misses", nil, 3 * time.Millisecond},
-		{"the suspect's agent is dead", "gone", "misses", nil, 0},
-		{"the suspect answers", "hears", "misses", errSuspectAnswers, 0},
-		{"the suspect answers late, but within its grace", "busy", "misses", errSuspectAnswers, 2 * time.Millisecond},
-		{"the other voter hears it", "silent", "hears", errNoQuorumMisses, 0},
-		{"the other voter has a newer log", "silent", "newer", errNewerLog, 0},
-		{"the other voter is dead too", "silent", "gone", errNoQuorumMisses, 0},
-		{"nobody answers", "silent", "silent", context.DeadlineExceeded, pollWithin},
+		{"the suspect's machine is dead", "silent", "misses", false, nil, 3 * time.Millisecond},
+		{"the suspect's agent is dead", "gone", "misses", false, nil, 0},
+		{"the suspect's agent is not scheduled", "stopped", "misses", false, errMachineUp, 3 * time.Millisecond},
+		{"the suspect's agent has not been scheduled for too long", "stopped", "misses", true, nil, 3 * time.Millisecond},
+		{"the suspect answers", "hears", "misses", true, errSuspectAnswers, 0},
+		{"the suspect answers late, but within its grace", "busy", "misses", true, errSuspectAnswers, 2 * time.Millisecond},
+		{"the other voter hears it", "silent", "hears", true, errNoQuorumMisses, 0},
+		{"the other voter has a newer log", "silent", "newer", true, errNewerLog, 0},
+		{"the other voter is dead too", "silent", "gone", true, errNoQuorumMisses, 0},
+		{"nobody answers", "silent", "silent", true, context.DeadlineExceeded, pollWithin},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -88,7 +102,7 @@ func TestPoll(t *testing.T) {
 				v := &voters{world: newWorld(), words: map[string]string{"node-b": test.suspect, "node-c": test.other}, own: 7}
 				d := NewDriver(testConfig(), Ports{Ballot: v, Peers: v}, v.now, nil)
 				began := time.Now()
-				e := d.poll(t.Context(), Poll{Term: 2, Suspect: "node-b", Grace: 3 * time.Millisecond})
+				e := d.poll(t.Context(), Poll{Term: 2, Suspect: "node-b", Grace: 3 * time.Millisecond, Patient: !test.impatient})
 				if err := e.(Polled).Err; !errors.Is(err, test.want) {
 					t.Errorf("the poll ended with %v, want %v", err, test.want)
 				}

@@ -201,7 +201,11 @@ func (p *play) event(verb string, words []string, rest string) Event {
 	case "silence-asked":
 		return SilenceAsked{Op: 902, Suspect: fsm.NodeName(words[0]), Term: p.number(words[1])}
 	case "polled":
-		return Polled{Op: p.take("poll"), Err: failure(rest)}
+		e := Polled{Op: p.take("poll"), Err: failure(rest)}
+		if rest == "machine-up" {
+			e.Err = errMachineUp
+		}
+		return e
 	case "hinted":
 		return Hinted{Op: p.take("hint"), Err: failure(rest)}
 	}
@@ -349,7 +353,7 @@ func (p *play) describe(a Action) string {
 		return fmt.Sprintf("ask %s to release claim %d, as leader of term %d, within %v", a.Holder, a.Ends, a.Term, a.Within)
 	case Poll:
 		p.pending["poll"] = a.Op
-		return fmt.Sprintf("ask the voters whether they miss %s, leader of term %d, grace %v", a.Suspect, a.Term, a.Grace)
+		return fmt.Sprintf("ask the voters whether they miss %s, leader of term %d, grace %v, patient=%v", a.Suspect, a.Term, a.Grace, a.Patient)
 	case Hint:
 		p.pending["hint"] = a.Op
 		return fmt.Sprintf("stand for election in place of %s, leader of term %d", a.Suspect, a.Term)
