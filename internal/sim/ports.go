@@ -206,6 +206,14 @@ func (p ballotPort) LastIndex() uint64 {
 	return p.life.raft.LastIndex()
 }
 
+// Knock implements controller.Ballot.
+func (p ballotPort) Knock(ctx context.Context, peer string) error {
+	p.life.step()
+	err := p.life.raft.Knock(ctx, peer)
+	p.life.step()
+	return err
+}
+
 // Hint implements controller.Ballot.
 func (p ballotPort) Hint(ctx context.Context, suspect string, term uint64) error {
 	p.life.step()
