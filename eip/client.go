@@ -51,13 +51,14 @@ type Config struct {
 
 // Client observes and moves one Elastic IP. Its methods are safe for concurrent use.
 type Client struct {
-	api      *ec2.Client
-	idle     interface{ CloseIdleConnections() }
-	id       AllocationID
-	target   Target
-	region   string
-	endpoint string // for messages
-	timeout  time.Duration
+	api         *ec2.Client
+	transport   oneShot
+	credentials *credentialStore
+	id          AllocationID
+	target      Target
+	region      string
+	endpoint    string // for messages
+	timeout     time.Duration
 }
 
 // New makes a Client. It sends nothing to EC2, but may ask IMDS for the region.
@@ -73,18 +74,19 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 	if b, ok := sdk.HTTPClient.(*awshttp.BuildableClient); ok {
 		base = b // carries AWS_CA_BUNDLE
 	}
-	client := newHTTPClient(base.GetTransport(), cfg.Dial)
+	transport := newTransport(base.GetTransport(), cfg.Dial)
+	store := &credentialStore{source: sdk.Credentials}
 	api := ec2.NewFromConfig(sdk, func(o *ec2.Options) {
-		o.HTTPClient = client
+		o.HTTPClient = transport.client()
 		o.Retryer = aws.NopRetryer{}
 		o.Logger = logging.Nop{} // its warnings come back as errors
-		o.Credentials = markedCredentials{sdk.Credentials}
+		o.Credentials = store
 		if cfg.Endpoint != "" {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
 		}
 	})
 	c := &Client{
-		api: api, idle: client,
+		api: api, transport: transport, credentials: store,
 		id: cfg.AllocationID, target: cfg.Target, region: sdk.Region, endpoint: cfg.Endpoint,
 		timeout: cfg.AttemptTimeout,
 	}
@@ -137,20 +139,6 @@ func loadSDK(ctx context.Context, cfg Config) (aws.Config, error) {
 		return aws.Config{}, errors.New("load AWS configuration: no region: set eip.region")
 	}
 	return sdk, nil
-}
-
-// errNoCredentials marks the errors of a credentials provider, so that the operator can be told.
-var errNoCredentials = errors.New("no AWS credentials")
-
-type markedCredentials struct{ aws.CredentialsProvider }
-
-// Retrieve asks the wrapped provider, which caches.
-func (m markedCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	creds, err := m.CredentialsProvider.Retrieve(ctx)
-	if err != nil {
-		return creds, fmt.Errorf("%w: %w", errNoCredentials, err)
-	}
-	return creds, nil
 }
 
 // Observe asks EC2 where the address is (DescribeAddresses by allocation id).
@@ -218,7 +206,7 @@ func (c *Client) associate(ctx context.Context, allowReassociation bool, permit 
 	if err != nil {
 		return "", c.fail("associate address", "AssociateAddress", err)
 	}
-	c.idle.CloseIdleConnections()
+	c.transport.CloseIdleConnections()
 	return AssociationID(aws.ToString(out.AssociationId)), nil
 }
 

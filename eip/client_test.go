@@ -271,6 +271,9 @@ func TestPreflight(t *testing.T) {
 			if fake.State().Addresses[0] != before {
 				t.Error("changed the address")
 			}
+			if n := len(fake.Calls(0)); n != 3 {
+				t.Errorf("%d requests, want a read and two dry runs", n)
+			}
 			for _, call := range fake.Calls(0) {
 				if call.Mutating() {
 					t.Errorf("a call that is no dry run: %+v", call)

@@ -11,7 +11,11 @@
 //
 // [Identify] finds out which network interface and private address this machine has (IMDSv2 only).
 //
-// What it is not: it knows nothing of Raft, terms or claims; it has no loop, no goroutine, no back-off and no opinion on
+// A failover must not wait for what could have been done before it: [Client.Run] keeps one connection to the endpoint ready,
+// TLS done (see spares), and fetches credentials before the old ones expire. It sends EC2 no request and takes no part in
+// calls; without it they work, and may have to dial.
+//
+// What it is not: it knows nothing of Raft, terms or claims; it repeats no call, and has no back-off and no opinion on
 // who should hold the address. The order of calls that makes a move safe is the controller's.
 //
 // Sources: the EC2 API reference (AssociateAddress, DisassociateAddress, DescribeAddresses, "Error codes for the Amazon

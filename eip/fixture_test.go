@@ -28,6 +28,8 @@ var errNotLeader = errors.New("not the leader of term 7")
 func here() Target  { return Target{ENI: "eni-a", PrivateIP: netip.MustParseAddr("10.20.0.11")} }
 func there() Target { return Target{ENI: "eni-b", PrivateIP: netip.MustParseAddr("10.20.0.12")} }
 
+func publicIP() netip.Addr { return netip.MustParseAddr("203.0.113.10") }
+
 func staticKey() aws.CredentialsProvider {
 	return credentials.NewStaticCredentialsProvider("AKIATEST", "a secret", "")
 }
@@ -36,7 +38,7 @@ func newFake(t *testing.T) *ec2fake.Server {
 	t.Helper()
 	fake, err := ec2fake.New(ec2fake.Config{
 		Region:    testRegion,
-		Addresses: []ec2fake.AddressSpec{{AllocationID: string(testAlloc), PublicIP: netip.MustParseAddr("203.0.113.10")}},
+		Addresses: []ec2fake.AddressSpec{{AllocationID: string(testAlloc), PublicIP: publicIP()}},
 		Instances: []ec2fake.InstanceSpec{
 			{ID: "i-a", ENI: "eni-a", PrivateIPs: []netip.Addr{here().PrivateIP, netip.MustParseAddr("10.20.0.111")},
 				SourceIPs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}},
@@ -73,7 +75,7 @@ func newClient(t testing.TB, endpoint string, change ...func(*Config)) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.idle.CloseIdleConnections)
+	t.Cleanup(c.transport.CloseIdleConnections)
 	return c
 }
 

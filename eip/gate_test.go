@@ -18,6 +18,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -178,13 +179,12 @@ func TestOnePermitOneWrite(t *testing.T) {
 			var c *Client
 			if scheme == "https" {
 				srv.StartTLS()
-				c = newClient(t, srv.URL, trusting(t, srv.Certificate()), change)
+				c = newClient(t, srv.URL, trusting(t, srv.Certificate()), change, countWrites(&writes))
 			} else {
 				srv.Start()
-				c = newClient(t, srv.URL, change)
+				c = newClient(t, srv.URL, change, countWrites(&writes))
 			}
 			defer srv.Close()
-			countWrites(c, &writes)
 			_, err := c.Associate(t.Context(), true, func() error { writes.Store(0); return nil })
 			wantClass(t, err, Unknown)
 			if n := seen.Load(); n != 1 {
@@ -195,17 +195,12 @@ func TestOnePermitOneWrite(t *testing.T) {
 }
 
 // countWrites counts the writes that pass the client's gates.
-func countWrites(c *Client, n *atomic.Int32) {
-	base := c.idle.(*http.Client).Transport.(oneShot).base
-	dial := base.DialContext
-	base.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := dial(ctx, network, addr)
-		if err != nil {
-			return nil, err
+func countWrites(n *atomic.Int32) func(*Config) {
+	return func(cfg *Config) {
+		cfg.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return countedConn{conn, n}, err
 		}
-		gated := conn.(*gatedConn)
-		gated.Conn = countedConn{gated.Conn, n}
-		return gated, nil
 	}
 }
 
@@ -304,7 +299,52 @@ func TestAssociateDropsWarmConnections(t *testing.T) {
 	if n := w.conns.Load(); n != 2 {
 		t.Errorf("%d connections for two associations, want a fresh one each", n)
 	}
-	c.idle.CloseIdleConnections()
+	c.transport.CloseIdleConnections()
+}
+
+// That goes for those that took no part in the association as well, and for the spare.
+func TestAssociateDropsIdleConnections(t *testing.T) {
+	var both sync.WaitGroup
+	both.Add(2)
+	w := newWire(t, func(conn net.Conn, n int32) {
+		if n <= 2 { // the first two callers meet, so that there are two connections
+			both.Done()
+			both.Wait()
+		}
+		for serveOne(conn) == nil {
+		}
+	})
+	c := newClient(t, w.url())
+	var callers sync.WaitGroup
+	for range 2 {
+		callers.Go(func() {
+			if err := c.Disassociate(t.Context(), "eipassoc-1", permit); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	callers.Wait()
+	if _, err := c.Associate(t.Context(), true, permit); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Disassociate(t.Context(), "eipassoc-1", permit); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.conns.Load(); n != 3 {
+		t.Errorf("%d connections, want a third one after the association", n)
+	}
+	c.transport.CloseIdleConnections()
+
+	inBubble(t, nil, func(b *bubble) {
+		b.read() // its connection carries the association; the spare is untouched
+		if _, err := b.client.Associate(b.Context(), true, permit); err != nil {
+			b.Fatal(err)
+		}
+		synctest.Wait()
+		if w := b.client.Warm(); w.Opened != 2 || w.Taken != 0 {
+			b.Errorf("%+v, want a second spare in place of the first", w)
+		}
+	})
 }
 
 // A call that returned "not sent" must stay unsent, even if net/http is just about to write.

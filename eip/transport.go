@@ -11,47 +11,46 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	dialTimeout = time.Second
-	idleTimeout = 10 * time.Minute // the warm connection; one cheap read a minute keeps it so
-	maxIdle     = 4
-	maxAnswer   = 1 << 20  // bytes; an answer about one address has about 1 KiB
-	maxHeader   = 64 << 10 // bytes of answer headers
-	writeBuffer = 64 << 10 // holds a whole request (about 3 KiB), so that it leaves in one write
+	dialTimeout      = time.Second
+	handshakeTimeout = 2 * time.Second
+	idleTimeout      = 4 * time.Second // below the shortest limit seen at AWS; after that the spare is the younger one
+	maxIdle          = 4
+	maxAnswer        = 1 << 20  // bytes; an answer about one address has about 1 KiB
+	maxHeader        = 64 << 10 // bytes of answer headers
+	writeBuffer      = 64 << 10 // holds a whole request (about 3 KiB), so that it leaves in one write
 )
 
 // oneShot is the RoundTripper under the SDK: it sends each request once, through its gate, or not at all.
-type oneShot struct{ base *http.Transport }
+type oneShot struct {
+	base   *http.Transport
+	spares *spares
+}
 
 // Dial opens a connection to addr, a host:port, as net.Dialer does.
 type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
+// dialTCP notices within 8 s that a silent peer, or the way to it, is gone.
 func dialTCP() Dial {
 	dialer := &net.Dialer{
 		Timeout:         dialTimeout,
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: time.Second, Count: 3},
 	}
 	return dialer.DialContext
 }
 
-// newHTTPClient builds the HTTP client of the SDK on top of base, which brings proxy and certificate settings. dial nil is TCP.
-func newHTTPClient(base *http.Transport, dial Dial) *http.Client {
+// newTransport builds the RoundTripper of the SDK on top of base, which brings proxy and certificate settings. dial nil is TCP.
+func newTransport(base *http.Transport, dial Dial) oneShot {
 	t := base.Clone()
 	if dial == nil {
 		dial = dialTCP()
 	}
-	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := dial(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		return &gatedConn{Conn: conn}, nil
-	}
-	t.TLSHandshakeTimeout = 2 * time.Second
+	t.TLSHandshakeTimeout = handshakeTimeout // in a proxy's tunnel; elsewhere it is opener's
 	t.IdleConnTimeout = idleTimeout
 	t.MaxIdleConnsPerHost = maxIdle
 	t.MaxResponseHeaderBytes = maxHeader
@@ -65,11 +64,67 @@ func newHTTPClient(base *http.Transport, dial Dial) *http.Client {
 	t.ForceAttemptHTTP2 = false
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
+
+	s := newSpares(opener(dial, t.TLSClientConfig.Clone()))
+	t.DialContext = func(ctx context.Context, _, addr string) (net.Conn, error) {
+		return s.connect(ctx, way{addr: addr})
+	}
+	t.DialTLSContext = func(ctx context.Context, _, addr string) (net.Conn, error) {
+		return s.connect(ctx, way{tls: true, addr: addr})
+	}
+	if proxy := t.Proxy; proxy != nil {
+		t.Proxy = func(req *http.Request) (*url.URL, error) {
+			via, err := proxy(req)
+			s.proxied(via != nil)
+			return via, err
+		}
+	}
+	return oneShot{base: t, spares: s}
+}
+
+// client is the HTTP client of the SDK.
+func (o oneShot) client() *http.Client {
 	return &http.Client{
-		Transport: oneShot{base: t},
+		Transport: o,
 		// A redirect would be a second request.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// opener opens connections with a place for a gate, and does TLS on top, as net/http would.
+func opener(dial Dial, config *tls.Config) func(context.Context, way) (net.Conn, error) {
+	config.NextProtos = []string{"http/1.1"}
+	return func(ctx context.Context, to way) (net.Conn, error) {
+		raw, err := dial(ctx, "tcp", to.addr)
+		if err != nil {
+			return nil, err
+		}
+		conn := &gatedConn{Conn: raw}
+		if !to.tls {
+			return conn, nil
+		}
+		host, _, err := net.SplitHostPort(to.addr)
+		if err != nil {
+			raw.Close()
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+		defer cancel()
+		named := config.Clone()
+		named.ServerName = host
+		secure := tls.Client(conn, named)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			raw.Close()
+			return nil, fmt.Errorf("TLS with %s: %w", host, err)
+		}
+		return secure, nil
+	}
+}
+
+// CloseIdleConnections closes all connections that carry no request.
+func (o oneShot) CloseIdleConnections() {
+	o.base.CloseIdleConnections()
+	o.spares.drop()
 }
 
 // RoundTrip sends the request once. net/http repeats a request on a fresh connection when a warm one turns out dead, if it
@@ -100,7 +155,7 @@ func (o oneShot) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		cancel()
 		// What killed this connection (a lost route, a moved public address) has often killed the idle ones too.
-		o.base.CloseIdleConnections()
+		o.CloseIdleConnections()
 		return nil, err
 	}
 	resp.Body = &answerBody{ReadCloser: http.MaxBytesReader(nil, resp.Body, maxAnswer), done: cancel}

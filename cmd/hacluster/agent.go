@@ -67,6 +67,7 @@ type agent struct {
 	raft   *election.Node
 	driver *controller.Driver
 	admin  *adminapi.Server
+	ec2    runner // keeps the way to EC2 warm; nil on a witness
 	health runner // nil on a witness
 	wire   runner // nil on a witness
 }
@@ -80,7 +81,7 @@ func (a *agent) run(stop context.Context) error {
 	g, ctx := errgroup.WithContext(base)
 	g.Go(func() error { return named("raft", a.raft.Run(ctx)) })
 	g.Go(func() error { return a.admin.Run(ctx) })
-	for name, r := range map[string]runner{"health": a.health, "vrrp": a.wire} {
+	for name, r := range map[string]runner{"ec2": a.ec2, "health": a.health, "vrrp": a.wire} {
 		if r != nil {
 			g.Go(func() error { return named(name, r.Run(ctx)) })
 		}

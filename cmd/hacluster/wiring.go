@@ -111,7 +111,8 @@ func (a *agent) openCandidate(ctx context.Context, cfg config.Config, core *cont
 	if err != nil {
 		return err
 	}
-	a.health, ports.Health, ports.EC2 = monitor, monitor, client
+	a.ec2, ports.EC2 = client, client
+	a.health, ports.Health = monitor, monitor
 	return nil
 }
 

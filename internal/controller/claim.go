@@ -107,6 +107,9 @@ func (c *Core) startClaim() {
 	case a.Claim.Node == c.self():
 		c.claim.story = "this node claimed last"
 		c.readThenClaim()
+	case c.isDown(a.Claim.Node):
+		c.claim.story = string(a.Claim.Node) + " is down"
+		c.proposeClaim(fsm.Claim{Mode: fsm.Handover}) // the state machine makes it a takeover
 	case c.cfg.Fencing == fsm.Fast:
 		c.claim.story = string(a.Claim.Node) + " leads no more"
 		c.proposeClaim(fsm.Claim{Mode: fsm.Handover})

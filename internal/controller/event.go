@@ -108,9 +108,11 @@ type SilenceAsked struct {
 	Suspect fsm.NodeName
 }
 
-// Polled answers a Poll: nil if a quorum misses the suspect's adverts, nobody has a newer log, and the suspect does not answer.
+// Polled answers a Poll: Err nil if a quorum misses the suspect's adverts, nobody has a newer log, and the suspect does not answer.
+// Up says that its machine accepts connections all the same.
 type Polled struct {
 	Op  Op
+	Up  bool
 	Err error
 }
 

@@ -24,6 +24,8 @@ const (
 	patienceIntervals = 25
 	patienceFloor     = 100 * time.Millisecond
 	patienceCeiling   = 500 * time.Millisecond
+	// accusedLately is how long after the question a silence means something.
+	accusedLately = time.Second
 	// refutedCeiling bounds the wait after suspicions that turned out wrong.
 	refutedCeiling = time.Second
 )
@@ -41,6 +43,7 @@ type hint struct {
 
 	accused   fsm.NodeName  // who was last asked without an answer
 	accusedAt time.Duration // since when
+	down      bool          // its machine did not answer either
 	counts    HintCounts
 }
 
@@ -58,7 +61,7 @@ type HintCounts struct {
 
 // follow begins anew with another leader or term.
 func (h *hint) follow() {
-	*h = hint{accused: h.accused, accusedAt: h.accusedAt, counts: h.counts}
+	*h = hint{accused: h.accused, accusedAt: h.accusedAt, down: h.down, counts: h.counts}
 }
 
 func (c *Core) takeAdvert(e AdvertHeard) {
@@ -141,7 +144,7 @@ func (c *Core) considerHint() {
 	}
 	h.op = c.nextOp()
 	if h.accused != c.lead.Leader {
-		h.accused, h.accusedAt = c.lead.Leader, c.now
+		h.accused, h.accusedAt, h.down = c.lead.Leader, c.now, false
 	}
 	h.counts.Asked++
 	c.emit(Poll{Op: h.op, Term: c.lead.Term, Suspect: c.lead.Leader, Grace: min(max(h.interval/4, graceFloor), graceCeiling),
@@ -163,7 +166,7 @@ func (c *Core) takePolled(e Polled) {
 		c.refute()
 		return
 	}
-	h.spent = true
+	h.spent, h.down = true, !e.Up
 	h.counts.Sent++
 	c.note(fmt.Sprintf("a quorum misses the adverts of %s for %v: standing for election", c.lead.Leader, c.now-h.heard), nil)
 	c.emit(Hint{Op: h.op, Term: c.lead.Term, Suspect: c.lead.Leader})
@@ -172,7 +175,7 @@ func (c *Core) takePolled(e Polled) {
 // refute gives the suspicion up, and waits longer each time before the next.
 func (c *Core) refute() {
 	h := &c.hint
-	h.op, h.accused = 0, ""
+	h.op, h.accused, h.down = 0, "", false
 	h.counts.Refuted++
 	h.notBefore = c.now + min(h.interval<<min(h.refuted, 10), refutedCeiling)
 	h.refuted++
@@ -198,11 +201,20 @@ func (c *Core) takeSilenceAsked(e SilenceAsked) {
 	c.emit(Reply{Op: e.Op, Misses: misses})
 }
 
+// accusedFor is how long a node has not answered, as far as it was asked lately; 0 if it was not.
+func (h *hint) accusedFor(node fsm.NodeName, now time.Duration) time.Duration {
+	if since := now - h.accusedAt; h.accused == node && since < accusedLately {
+		return since
+	}
+	return 0
+}
+
+// isDown reports whether a node was found dead lately, agent and machine: nobody is there who could release.
+func (c *Core) isDown(node fsm.NodeName) bool {
+	return c.hint.down && c.hint.accusedFor(node, c.now) > 0
+}
+
 // releaseWait is how long to wait for the word of a deposed holder: less for one that has not answered for a while already.
 func (c *Core) releaseWait(holder fsm.NodeName) time.Duration {
-	wait := c.cfg.Timing.ReleaseWait
-	if h := &c.hint; h.accused == holder && c.now-h.accusedAt < time.Second {
-		wait -= c.now - h.accusedAt
-	}
-	return max(wait, graceFloor)
+	return max(c.cfg.Timing.ReleaseWait-c.hint.accusedFor(holder, c.now), graceFloor)
 }

@@ -113,16 +113,16 @@ func (t *tally) takeSuspect(h heardFrom) error {
 func (t *tally) agreed() bool { return t.misses >= t.quorum }
 
 func (d *Driver) poll(ctx context.Context, a Poll) Event {
-	return Polled{Op: a.Op, Err: d.ask(ctx, a)}
-}
-
-// ask returns nil as soon as a quorum misses the suspect and the suspect had its grace.
-func (d *Driver) ask(ctx context.Context, a Poll) error {
 	voters := d.ports.Ballot.Voters()
 	t, err := newTally(string(d.cfg.Self.Name), string(a.Suspect), voters, d.ports.Ballot.LastIndex())
-	if err != nil {
-		return err
+	if err == nil {
+		err = d.count(ctx, a, t, voters)
 	}
+	return Polled{Op: a.Op, Up: t != nil && t.up, Err: err}
+}
+
+// count returns nil as soon as a quorum misses the suspect and the suspect had its grace.
+func (d *Driver) count(ctx context.Context, a Poll, t *tally, voters []string) error {
 	var asking errgroup.Group
 	defer func() { _ = asking.Wait() }()
 	ctx, cancel := context.WithTimeout(ctx, pollWithin)

@@ -202,8 +202,11 @@ func (p *play) event(verb string, words []string, rest string) Event {
 		return SilenceAsked{Op: 902, Suspect: fsm.NodeName(words[0]), Term: p.number(words[1])}
 	case "polled":
 		e := Polled{Op: p.take("poll"), Err: failure(rest)}
-		if rest == "machine-up" {
-			e.Err = errMachineUp
+		switch rest {
+		case "machine-up":
+			e.Up, e.Err = true, errMachineUp
+		case "ok-agent":
+			e.Up, e.Err = true, nil
 		}
 		return e
 	case "hinted":

@@ -31,6 +31,9 @@ const LateAtomicCalls = "late atomic calls"
 // for a moment, and adverts are quick. It is judged by there being no election.
 const Calm = "calm"
 
+// Outages is the scenario in which nobody reaches EC2 for a while, and later only one HAProxy is left.
+const Outages = "outages"
+
 // Tailor makes a schedule that leads towards one kind of accident, for protections whose absence shows only with luck otherwise.
 // It panics at a scenario that it does not know.
 func Tailor(scenario string, seed uint64) Schedule {
@@ -48,6 +51,8 @@ func Tailor(scenario string, seed uint64) Schedule {
 		s.Fencing = pick(r, weighted[fsm.Fencing]{1, fsm.Balanced}, weighted[fsm.Fencing]{1, fsm.Fast})
 	case Calm:
 		s.calm(r)
+	case Outages:
+		s.outages(r)
 	case ForeignMoves:
 		s.foreignMoves(r)
 	default:
@@ -76,6 +81,15 @@ func (s *Schedule) shortFreezes(r *rand.Rand) {
 	}
 }
 
+// outages last until every node has noticed.
+func (s *Schedule) outages(r *rand.Rand) {
+	s.Temper, s.Broken = s.Temper.calm(), 2
+	s.Horizon, s.Steps = 50*time.Second, nil
+	for range 8 { // each hits one node, or all
+		s.Steps = append(s.Steps, Step{At: time.Second, Aim: Anybody, Kind: Outage, For: 45 * time.Second, Dice: r.Uint64()})
+	}
+}
+
 // calm stays below Raft's own timers, which need no adverts, and below D with a retransmission on top, or the leader would be silent.
 func (s *Schedule) calm(r *rand.Rand) {
 	s.Hints, s.Advert, s.Pace, s.Preempt = true, 10*time.Millisecond, Slow, false
@@ -91,7 +105,9 @@ func (s *Schedule) calm(r *rand.Rand) {
 func (s *Schedule) foreignMoves(r *rand.Rand) {
 	s.Drift = controller.Respect
 	s.Fencing = pick(r, weighted[fsm.Fencing]{1, fsm.Strict}, weighted[fsm.Fencing]{2, fsm.Balanced})
-	s.Temper = Temper{Stale: pick(r, weighted[float64]{1, 0}, weighted[float64]{1, 0.3}), Longest: 8 * time.Second}
+	// Reads may be so old that they show what was before the move, though it was noticed only after a quarter of a minute.
+	s.Temper = Temper{Stale: pick(r, weighted[float64]{1, 0}, weighted[float64]{1, 0.3}), Longest: 30 * time.Second}
+	s.Guard = 2*s.Temper.Longest + 10*time.Second
 	s.Horizon, s.Steps = 2*time.Minute, nil
 	for at := time.Duration(0); at < s.Horizon; at += between(r, 25*time.Second, 35*time.Second) {
 		s.Steps = append(s.Steps, Step{At: at, Kind: Person, Dice: r.Uint64()},

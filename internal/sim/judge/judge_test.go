@@ -424,6 +424,7 @@ func TestRespect(t *testing.T) {
 		}, "I6"},
 		{"I6: a node that has not looked takes it away", func(s *story) { respected(s); s.Read("b", persons); s.Read("b", persons); takesIt(s) }, "I6"},
 		{"I6: a node that has looked once takes it away", func(s *story) { respected(s); s.Read("b", persons); s.Read("b", x1); takesIt(s) }, "I6"},
+		{"I6: a node that has looked once since takes it away", func(s *story) { s.Read("b", x1); respected(s); s.Read("b", x1); takesIt(s) }, "I6"},
 		{"two reads did not show it", func(s *story) { respected(s); s.Read("b", x1); s.Read("b", x1); takesIt(s) }, ""},
 		{"an operator ended it", func(s *story) {
 			respected(s)

@@ -2,14 +2,18 @@ package judge
 
 import "github.com/hacluster/hacluster/fsm"
 
-// sight is what a node read of the address the last two times, the newest last.
-type sight struct{ before, last fsm.AssociationID }
+// sight is what a node has read of the address since somebody else's association is respected: the last two reads, the newest last.
+type sight struct {
+	reads        int
+	before, last fsm.AssociationID
+}
 
 // Read says that a node's read of the address was answered.
 func (j *Judge) Read(node, association string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.reads[node] = sight{before: j.reads[node].last, last: fsm.AssociationID(association)}
+	seen := j.reads[node]
+	j.reads[node] = sight{reads: seen.reads + 1, before: seen.last, last: fsm.AssociationID(association)}
 }
 
 // Proposed says that a node is about to propose an entry: what it has read by now is what it acts on.
@@ -24,6 +28,8 @@ func (j *Judge) respects(before, foreign fsm.AssociationID, index uint64) {
 	switch {
 	case foreign != "":
 		j.respected[foreign] = index
+		clear(j.reads)
+		clear(j.basis)
 	case before != "":
 		delete(j.respected, before)
 	}
@@ -32,7 +38,7 @@ func (j *Judge) respects(before, foreign fsm.AssociationID, index uint64) {
 // claimed follows a claim, which ends the respect of a foreign association. It may if its node has looked twice and not seen it:
 // one read may show the past.
 func (j *Judge) claimed(node string, foreign fsm.AssociationID) {
-	if seen := j.basis[node]; foreign != "" && seen.before != foreign && seen.last != foreign {
+	if seen := j.basis[node]; foreign != "" && seen.reads > 1 && seen.before != foreign && seen.last != foreign {
 		delete(j.respected, foreign)
 	}
 }
