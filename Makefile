@@ -29,8 +29,8 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test conformance model model-deep sim sim-mutants chaos chaos-killed soak-hang fleet lint fuzz lab-faults \
-        setup-lab setup-model setup-chaos setup-test clean
+.PHONY: help build demo test conformance model model-deep sim sim-mutants chaos chaos-killed soak-hang bench bench-quick \
+        costs microbench fleet lint fuzz lab-faults setup-lab setup-model setup-chaos setup-test setup-bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,19 @@ conformance: setup-test $(MOTO)/bin/moto_server ## the emulator, moto and the aw
 
 soak-hang: setup-test ## HAProxy at its limit under wrk is never called hung, a stopped one always (SOAK=10m)
 	go test -count=1 -timeout 120m -v ./health -run '^TestSoakUnderLoad$$' -args -soak=$(SOAK)
+
+bench: setup-bench build ## hacluster and keepalived in the same lab, ten times each; writes docs/BENCHMARKS.md (about 2 hours)
+	bin/hacluster-lab bench --reps 10 --write-docs --out build/bench
+
+bench-quick: setup-bench build ## the same in a minute and a half: HAProxy killed, node death, once each
+	bin/hacluster-lab bench --reps 1 --faults haproxy-kill,node-death --latency 0s --out build/bench-quick
+
+costs: setup-lab build ## what a healthy cluster takes while nothing happens (about 8 minutes)
+	@mkdir -p build
+	bin/hacluster-lab costs --json build/costs.json --markdown build/costs.md
+
+microbench: ## Go micro-benchmarks of codec, core and state machine
+	go test -run '^$$' -bench . -benchmem ./fsm ./vrrpwire ./internal/controller
 
 fleet: build ## thousands of clusters in one AWS account when a zone fails, in virtual time; writes docs/SCALE.md
 	bin/hacluster-lab fleet --write-docs
@@ -87,6 +100,9 @@ chaos-killed: setup-chaos build ## kill every agent at once, fifty times: nothin
 
 lab-faults: setup-lab build ## every fault ten times, interleaved; the figures of docs/LAB.md
 	bin/hacluster-lab run --fault all --reps 10 --json build/faults.json
+
+setup-bench:
+	$(call install,$(LAB_NEEDS) keepalived:keepalived /usr/bin/aws:awscli)
 
 setup-lab:
 	$(call install,$(LAB_NEEDS))

@@ -2,9 +2,11 @@ package lab
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -44,20 +46,27 @@ type cloud struct {
 	gateway *vnet.Gateway
 	names   map[string]string // node names by instance id
 
+	certificate tls.Certificate
+
 	mu    sync.Mutex
 	moves []Move
 	err   error // of the gateway
 }
 
-func newCloud(sites []site, gateway *vnet.Gateway, log io.Writer) (*cloud, error) {
+// newCloud makes the account; bundle is where the certificate to trust goes.
+func newCloud(sites []site, gateway *vnet.Gateway, log io.Writer, bundle string) (*cloud, error) {
 	c := &cloud{gateway: gateway, names: make(map[string]string)}
+	var err error
+	if c.certificate, err = newCertificate(netip.MustParsePrefix(ec2Address).Addr(), bundle); err != nil {
+		return nil, err
+	}
 	config := ec2fake.Config{
-		Region:    region,
-		Addresses: []ec2fake.AddressSpec{{AllocationID: allocationID, PublicIP: netip.MustParseAddr(ElasticIP)}},
+		Region:    Region,
+		Addresses: []ec2fake.AddressSpec{{AllocationID: AllocationID, PublicIP: netip.MustParseAddr(ElasticIP)}},
 		Log:       log,
 		OnChange:  c.follow,
 
-		AccessKeys: []ec2fake.AccessKey{personsKey()},
+		AccessKeys: []ec2fake.AccessKey{PersonsKey()},
 	}
 	for _, s := range sites {
 		c.names[s.Instance] = s.Name
@@ -65,7 +74,6 @@ func newCloud(sites []site, gateway *vnet.Gateway, log io.Writer) (*cloud, error
 			ID: s.Instance, ENI: s.ENI, PrivateIPs: []netip.Addr{s.Address.Addr()}, AZ: s.Zone,
 		})
 	}
-	var err error
 	if c.server, err = ec2fake.New(config); err != nil {
 		return nil, fmt.Errorf("make EC2: %w", err)
 	}
@@ -134,15 +142,30 @@ func (c *cloud) callsBetween(from, to time.Time) []Call {
 	return found
 }
 
-// serve answers the EC2 API and the instance metadata at their addresses until ctx ends.
+// serve answers the EC2 API, with and without TLS, and the instance metadata at their addresses until ctx ends.
 func (c *cloud) serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for address, handler := range map[string]http.Handler{ec2Address: c.server.EC2(), imdsAddress: c.server.IMDS()} {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", netip.AddrPortFrom(netip.MustParsePrefix(address).Addr(), 80).String())
+	for _, service := range []struct {
+		address string
+		port    uint16
+		handler http.Handler
+		tls     bool
+	}{
+		{ec2Address, 80, c.server.EC2(), false},
+		{ec2Address, 443, c.server.EC2(), true},
+		{imdsAddress, 80, c.server.IMDS(), false},
+	} {
+		address := netip.AddrPortFrom(netip.MustParsePrefix(service.address).Addr(), service.port)
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address.String())
 		if err != nil {
 			return fmt.Errorf("serve EC2: %w", err)
 		}
-		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+		if service.tls {
+			listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{c.certificate}, MinVersion: tls.VersionTLS12})
+		}
+		// Clients that die in a handshake are what the lab is for: nobody needs to read of them.
+		silent := log.New(io.Discard, "", 0)
+		server := &http.Server{Handler: service.handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: silent}
 		stop := context.AfterFunc(ctx, func() { server.Close() })
 		group.Go(func() error {
 			defer stop()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"text/template"
@@ -40,10 +39,11 @@ backend web
 `
 
 // agentConfig says what must be said; everything else is hacluster's default, because that is what is measured.
-const agentConfig = `cluster:
+const agentConfig = `{{with .Setup.Profile}}profile: {{.}}
+{{end}}cluster:
   name: lab
 node: {{.Node.Name}}
-data_dir: {{.Data}}
+data_dir: {{.DataDir}}
 nodes:
 {{- range .Nodes}}
   - name: {{.Name}}
@@ -53,16 +53,19 @@ nodes:
 insecure: true
 eip:
   allocation_id: {{.AllocationID}}
-{{- with .Tuning.ObserveInterval}}
+{{- with .Setup.Fencing}}
+  fencing: {{.}}
+{{- end}}
+{{- with .Setup.ObserveInterval}}
   observe_interval: {{.}}
 {{- end}}
-{{- with .Tuning.SnapshotThreshold}}
+{{- with .Setup.SnapshotThreshold}}
 raft:
   snapshot_threshold: {{.}}
   trailing_logs: {{.}}
 {{- end}}
 aws:
-  endpoint: http://{{.EC2}}
+  endpoint: {{.Endpoint}}
 health:
   process:
     name: haproxy
@@ -74,18 +77,24 @@ admin:
   socket: {{.AdminSocket}}
 `
 
-func renderConfig(name, text string, n *Node, cluster []site) ([]byte, error) {
+// configure writes one configuration file of the node.
+func (n *Node) configure(name, text string, setup Setup) error {
 	tmpl, err := template.New(name).Parse(text)
-	if err != nil {
-		return nil, err
-	}
 	var out bytes.Buffer
-	err = tmpl.Execute(&out, map[string]any{
-		"Node": n.site, "Nodes": cluster, "Webs": webSites(), "Data": n.DataDir(), "Tuning": n.tuning,
-		"NodeHeader": nodeHeader, "RaftPort": raftPort, "AllocationID": allocationID,
-		"EC2": netip.MustParsePrefix(ec2Address).Addr(), "AdminSocket": adminSocket,
-	})
-	return out.Bytes(), err
+	if err == nil {
+		err = tmpl.Execute(&out, map[string]any{
+			"Node": n.site, "Nodes": n.cluster, "Webs": webSites(), "DataDir": n.dataDir(setup), "Setup": setup,
+			"NodeHeader": nodeHeader, "RaftPort": raftPort, "AllocationID": AllocationID,
+			"Endpoint": Endpoint(setup.TLS), "AdminSocket": adminSocket,
+		})
+	}
+	if err == nil {
+		err = os.WriteFile(n.file(name), out.Bytes(), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("configure %s: %w", n.Name, err)
+	}
+	return nil
 }
 
 // binaries are the programs that the lab runs.

@@ -32,7 +32,7 @@ func (l *Lab) Experiment(ctx context.Context, fault Fault, observer Observer) (R
 	}
 	e := Evidence{Fault: fault.Name, Victim: victim.Name}
 	observer.Before(fault, victim.Name, before.Term)
-	if err := l.breakNode(ctx, fault, victim, &e, observer); err != nil {
+	if err := l.Break(ctx, fault, victim, &e, observer); err != nil {
 		return Repetition{}, e, fmt.Errorf("%s on %s: %w", fault.Name, victim.Name, err)
 	}
 	_, after, problem := l.await(ctx, settleLimit, l.settled)
@@ -41,7 +41,7 @@ func (l *Lab) Experiment(ctx context.Context, fault Fault, observer Observer) (R
 	if err := pause(ctx, probe.Timeout); err != nil {
 		return Repetition{}, e, err
 	}
-	if err := l.collect(&e); err != nil {
+	if err := l.Collect(&e); err != nil {
 		return Repetition{}, e, err
 	}
 	r := Measure(e)
@@ -53,15 +53,15 @@ func (l *Lab) Experiment(ctx context.Context, fault Fault, observer Observer) (R
 	return r, e, l.repair()
 }
 
-// breakNode makes the fault happen, undoes it after its time, and watches for as long as the fault asks for.
-func (l *Lab) breakNode(ctx context.Context, fault Fault, victim *Node, e *Evidence, observer Observer) error {
+// Break makes the fault happen, undoes it after its time, and watches for as long as the fault asks for. It notes in e when.
+func (l *Lab) Break(ctx context.Context, fault Fault, victim *Node, e *Evidence, observer Observer) error {
 	var err error
 	if e.Injected, err = fault.inject(ctx, l, victim); err != nil {
 		return err
 	}
 	observer.Injected(fault, victim.Name, e.Injected)
 	if fault.release != nil {
-		if err := pause(ctx, fault.hold); err != nil {
+		if err := pause(ctx, fault.Hold); err != nil {
 			return err
 		}
 		e.Released = time.Now()
@@ -73,8 +73,8 @@ func (l *Lab) breakNode(ctx context.Context, fault Fault, victim *Node, e *Evide
 	return pause(ctx, fault.observe)
 }
 
-// collect takes the evidence of the time around the fault from the witnesses.
-func (l *Lab) collect(e *Evidence) error {
+// Collect takes the evidence of the time around the fault from the witnesses. Call it probe.Timeout after e.End.
+func (l *Lab) Collect(e *Evidence) error {
 	e.Requests = slices.DeleteFunc(l.probes.Between(e.Injected.Add(-probe.Timeout), e.End), func(r probe.Result) bool {
 		return r.Start.Add(r.Took).Before(e.Injected)
 	})

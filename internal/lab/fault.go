@@ -20,8 +20,8 @@ type Fault struct {
 	Kills bool
 	// inject makes it happen and returns when it did.
 	inject func(ctx context.Context, l *Lab, victim *Node) (time.Time, error)
-	// hold is how long it lasts before release undoes it; zero: until the repetition is over.
-	hold    time.Duration
+	// Hold is how long it lasts before it is undone; zero: until the repetition is over.
+	Hold    time.Duration
 	release func(l *Lab, victim *Node) error
 	// Release tells people what release does.
 	Release string
@@ -47,10 +47,10 @@ func Faults() []Fault {
 		{Name: "agent-kill", Title: "The agent dies", Story: "loses its agent (SIGKILL); its HAProxy goes on",
 			Kills: true, inject: signal(agent, host.Group, syscall.SIGKILL), observe: short},
 		{Name: "agent-freeze", Title: "The agent freezes", Story: "has its agent stopped (SIGSTOP)",
-			inject: signal(agent, host.Group, syscall.SIGSTOP), hold: freezeTime, release: wake,
+			inject: signal(agent, host.Group, syscall.SIGSTOP), Hold: freezeTime, release: wake,
 			Release: "has its agent continued (SIGCONT)", observe: long},
 		{Name: "partition", Title: "The network splits", Story: "is cut off from the other nodes; clients and EC2 still reach it",
-			inject: partition, hold: partitionTime, release: heal,
+			inject: partition, Hold: partitionTime, release: heal,
 			Release: "reaches the other nodes again", observe: long},
 		{Name: "handover", Title: "A planned hand-over", Story: "is told to hand over (hacluster transfer)",
 			inject: transfer, observe: short},

@@ -26,7 +26,7 @@ func TestFaultsHaveStories(t *testing.T) {
 		if f.Title == "" || f.Story == "" || f.inject == nil || f.observe == 0 {
 			t.Errorf("%s is incomplete", f.Name)
 		}
-		if (f.release == nil) != (f.Release == "") || (f.release == nil) != (f.hold == 0) {
+		if (f.release == nil) != (f.Release == "") || (f.release == nil) != (f.Hold == 0) {
 			t.Errorf("%s: its release is incomplete", f.Name)
 		}
 	}

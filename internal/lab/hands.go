@@ -8,10 +8,12 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/hacluster/hacluster/eip/ec2fake"
+	"github.com/hacluster/hacluster/internal/lab/capture"
 	"github.com/hacluster/hacluster/internal/lab/host"
 	"github.com/hacluster/hacluster/internal/lab/vnet"
 )
@@ -35,6 +37,15 @@ func (l *Lab) Holder() string {
 	node, _ := l.cloud.holder()
 	return node
 }
+
+// Moves returns the moves of the Elastic IP from from to to.
+func (l *Lab) Moves(from, to time.Time) []Move { return l.cloud.movesBetween(from, to) }
+
+// Adverts returns the adverts that were sent from from to to.
+func (l *Lab) Adverts(from, to time.Time) []capture.Advert { return l.capture.Adverts(from, to) }
+
+// Served reports whether clients are served and have been for a short while.
+func (l *Lab) Served() bool { return l.probes.Clean(cleanTime) }
 
 // AwaitSteady waits until clients are served by a Master that all agents agree on, and all are ready and healthy; it
 // returns the Master's status.
@@ -84,13 +95,14 @@ func (n *Node) Running(process string) (bool, error) {
 
 // Start starts a process of the node, unless it runs or the lab has no program for it.
 func (n *Node) Start(process string) error {
-	argv := n.commands()[process]
-	if argv == nil {
+	programs := n.everything()
+	i := slices.IndexFunc(programs, func(p Program) bool { return p.Name == process })
+	if i < 0 {
 		return nil
 	}
 	running, err := n.Running(process)
 	if err == nil && !running {
-		err = n.host.Run(process, argv, environment(), n.file(process+".log"))
+		err = n.host.Run(process, programs[i].Argv, append(environment(), programs[i].Env...), n.file(process+".log"))
 	}
 	if err != nil {
 		return fmt.Errorf("start %s on %s: %w", process, n.Name, err)
@@ -115,14 +127,14 @@ func (n *Node) Transfer(ctx context.Context, to string) error {
 // awsCommand is Debian's: whatever else is called aws comes with its own Python.
 const awsCommand = "/usr/bin/aws"
 
-// personsKey is what a person at the command line signs with.
-func personsKey() ec2fake.AccessKey {
+// PersonsKey is what a person, or a script of one, signs with.
+func PersonsKey() ec2fake.AccessKey {
 	return ec2fake.AccessKey{ID: "AKIAIOSFODNN7EXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}
 }
 
 // MoveByHand associates the Elastic IP with a node, as a person does with the aws command, past the agents.
 func (l *Lab) MoveByHand(ctx context.Context, node string) error {
-	return l.aws(ctx, "associate-address", "--allocation-id", allocationID,
+	return l.aws(ctx, "associate-address", "--allocation-id", AllocationID,
 		"--network-interface-id", l.node(node).ENI, "--allow-reassociation")
 }
 
@@ -136,8 +148,8 @@ func (l *Lab) aws(ctx context.Context, args ...string) error {
 		return fmt.Errorf("%s is not installed: apt-get install awscli", awsCommand)
 	}
 	endpoint := "http://" + netip.MustParsePrefix(ec2Address).Addr().String()
-	cmd := exec.CommandContext(ctx, awsCommand, append([]string{"ec2", "--endpoint-url", endpoint, "--region", region}, args...)...)
-	key := personsKey()
+	cmd := exec.CommandContext(ctx, awsCommand, append([]string{"ec2", "--endpoint-url", endpoint, "--region", Region}, args...)...)
+	key := PersonsKey()
 	cmd.Env = append(environment(), "AWS_ACCESS_KEY_ID="+key.ID, "AWS_SECRET_ACCESS_KEY="+key.Secret, "AWS_MAX_ATTEMPTS=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("aws ec2 %s: %w: %s", args[0], err, bytes.TrimSpace(out))

@@ -62,6 +62,8 @@ type Lab struct {
 	others  []*host.Host // web servers and the client
 	files   []*os.File
 	say     func(string)
+
+	bootCall int64 // the number of the last call before Reboot
 }
 
 // Run brings a lab up, calls use, and takes the lab down when that returns. The context of use ends early when a part of
@@ -129,7 +131,7 @@ func (l *Lab) build(opts Options) error {
 		}
 	}
 	sites := nodeSites(opts.Nodes)
-	if l.cloud, err = newCloud(sites, gateway, calls); err != nil {
+	if l.cloud, err = newCloud(sites, gateway, calls, filepath.Join(l.dir, caFile)); err != nil {
 		return err
 	}
 	for _, s := range sites {

@@ -2,6 +2,8 @@ package lab
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"runtime"
 	"strings"
 	"syscall"
@@ -35,6 +38,8 @@ func TestLab(t *testing.T) {
 		t.Run("an advert is captured once", func(t *testing.T) { testCapture(t, l) })
 		t.Run("signals reach a whole process group", func(t *testing.T) { testSignals(t, l) })
 		t.Run("a machine is switched off and on", func(t *testing.T) { testPower(t, l) })
+		t.Run("EC2 is served over TLS", func(t *testing.T) { testTLS(t, l) })
+		t.Run("nodes boot with other programs", func(t *testing.T) { testReboot(t, l) })
 		return nil
 	})
 	if err != nil {
@@ -303,7 +308,7 @@ func testPower(t *testing.T, l *Lab) {
 // associate moves the address as a person does in the console, past the agents.
 func associate(t *testing.T, l *Lab, node string) {
 	t.Helper()
-	if _, err := l.cloud.server.Associate(allocationID, l.node(node).Address.Addr()); err != nil {
+	if _, err := l.cloud.server.Associate(AllocationID, l.node(node).Address.Addr()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -385,5 +390,56 @@ func eventually(t *testing.T, check func() error) {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func testTLS(t *testing.T, l *Lab) {
+	bundle, err := os.ReadFile(l.nodes[0].CABundle())
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(bundle)
+	for name, test := range map[string]struct {
+		roots   *x509.CertPool
+		trusted bool
+	}{"the bundle": {roots, true}, "an empty one": {x509.NewCertPool(), false}} {
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: test.roots}, DisableKeepAlives: true}}
+		response, err := client.Get(Endpoint(true))
+		if err == nil {
+			response.Body.Close()
+		}
+		if (err == nil) != test.trusted {
+			t.Errorf("with %s: %v", name, err)
+		}
+	}
+}
+
+// Between two systems under test nothing may be left of the first: no process, and no call.
+func testReboot(t *testing.T, l *Lab) {
+	for _, name := range []string{"first", "second"} {
+		programs := func(*Node) ([]Program, error) {
+			return []Program{{Name: name, Argv: []string{"/bin/sleep", "100"}}}, nil
+		}
+		former := l.nodes[0].host
+		if err := l.Reboot(programs); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := former.Running(haproxy); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("the former machine still answers: %v", err)
+		}
+		for _, n := range l.nodes {
+			for process, want := range map[string]bool{haproxy: true, name: true, "first": name == "first", "second": name == "second"} {
+				if running, err := n.Running(process); err != nil || running != want {
+					t.Errorf("%s, booted with the %s program: %s runs: %t, %v", n.Name, name, process, running, err)
+				}
+			}
+		}
+	}
+	if !l.Quiet(time.Hour) {
+		t.Error("a call, and nobody there to make it")
+	}
+	if err := l.Reboot(func(*Node) ([]Program, error) { return nil, nil }); err != nil {
+		t.Fatal(err)
 	}
 }

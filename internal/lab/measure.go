@@ -2,6 +2,7 @@ package lab
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/hacluster/hacluster/internal/lab/capture"
@@ -68,6 +69,11 @@ type Clients struct {
 	// CutInFlight of the Failed were being served when the address moved, which cuts connections, on AWS as in the lab:
 	// they had started at most servedWithin before.
 	CutInFlight int `json:"cut_in_flight"`
+	// Silence is the longest time between two answers, or the fault and an answer, in which a request began that failed.
+	// Unlike the gaps it does not depend on when a busy client got to send what it had begun. SilenceBesideCut is the same
+	// without the requests that were cut in flight.
+	Silence          float64 `json:"longest_silence_ms"`
+	SilenceBesideCut float64 `json:"longest_silence_beside_cut_ms"`
 }
 
 // Cloud says what EC2 saw.
@@ -123,31 +129,61 @@ func (e Evidence) reaction() Reaction {
 
 func (e Evidence) clients() Clients {
 	c := Clients{Requests: len(e.Requests)}
+	var failed, cut []time.Time
 	for _, o := range probe.Outages(e.Requests) {
 		gap := milliseconds(o.Length(e.End))
 		c.LongestGap = max(c.LongestGap, gap)
 		c.SummedGap += gap
 		c.Failed += o.Failed
-		c.CutInFlight += e.cutInFlight(o)
+		cut = append(cut, e.cutInFlight(o)...)
 	}
+	for _, r := range e.Requests {
+		if !r.OK() {
+			failed = append(failed, r.Start)
+		}
+	}
+	c.CutInFlight = len(cut)
+	c.Silence = e.silence(failed)
+	c.SilenceBesideCut = e.silence(slices.DeleteFunc(failed, func(t time.Time) bool { return slices.Contains(cut, t) }))
 	return c
 }
 
-// cutInFlight counts the requests of an outage that were being served when the Elastic IP left its holder. That is none
-// if the outage had begun earlier than a healthy server needs to answer: those requests were lost before.
-func (e Evidence) cutInFlight(o probe.Outage) int {
-	n := 0
+// silence returns the longest time without an answer around any of the times, from the fault to the end of the watch.
+func (e Evidence) silence(around []time.Time) float64 {
+	answers := []time.Time{e.Injected, e.End}
+	for _, r := range e.Requests {
+		if answered := r.Start.Add(r.Took); r.OK() && answered.After(e.Injected) && answered.Before(e.End) {
+			answers = append(answers, answered)
+		}
+	}
+	slices.SortFunc(answers, time.Time.Compare)
+	longest := time.Duration(0)
+	for _, t := range around {
+		next, found := slices.BinarySearchFunc(answers, t, time.Time.Compare)
+		if found {
+			next++
+		}
+		next = min(max(next, 1), len(answers)-1) // what began before the fault was cut by it
+		longest = max(longest, answers[next].Sub(answers[next-1]))
+	}
+	return milliseconds(longest)
+}
+
+// cutInFlight returns when those requests of an outage began that were being served when the Elastic IP left its holder. That
+// is none if the outage had begun earlier than a healthy server needs to answer: those requests were lost before.
+func (e Evidence) cutInFlight(o probe.Outage) []time.Time {
+	var cut []time.Time
 	for _, m := range e.Moves {
 		if m.From == "" || m.Effective.Before(o.Start) || m.Time.After(o.Start.Add(servedWithin)) {
 			continue
 		}
 		for _, r := range e.Requests {
 			if !r.OK() && !r.Start.Before(o.Start) && r.Start.Before(m.Effective) && r.Start.Add(r.Took).After(m.Time) {
-				n++
+				cut = append(cut, r.Start)
 			}
 		}
 	}
-	return n
+	return cut
 }
 
 func (e Evidence) cloud() Cloud {

@@ -57,15 +57,18 @@ func TestMeasure(t *testing.T) {
 			Repetition{
 				Nodes:    Nodes{HolderAfter: "node-b"},
 				Reaction: Reaction{Noticed: ptr(3), FirstCall: ptr(11), FirstAssociate: ptr(12)},
-				Clients:  Clients{Requests: 20, Failed: 2, LongestGap: 10, SummedGap: 10, CutInFlight: 1},
-				Cloud:    Cloud{Moves: 1, Mutating: 2, Reads: 2},
+				Clients: Clients{
+					Requests: 20, Failed: 2, LongestGap: 10, SummedGap: 10, CutInFlight: 1,
+					Silence: 15, SilenceBesideCut: 15, // answers at 2 and 17 ms
+				},
+				Cloud: Cloud{Moves: 1, Mutating: 2, Reads: 2},
 			},
 		},
 		"cut while the gateway was being told": {
 			Evidence{Requests: requests(100, 10, 11), Moves: []Move{{Time: at(9), Effective: at(11), From: "node-a", To: "node-b"}}},
 			Repetition{
 				Nodes:   Nodes{HolderAfter: "node-b"},
-				Clients: Clients{Requests: 20, Failed: 1, LongestGap: 5, SummedGap: 5, CutInFlight: 1},
+				Clients: Clients{Requests: 20, Failed: 1, LongestGap: 5, SummedGap: 5, CutInFlight: 1, Silence: 10},
 				Cloud:   Cloud{Moves: 1},
 			},
 		},
@@ -81,7 +84,7 @@ func TestMeasure(t *testing.T) {
 			Evidence{Requests: requests(1000, 0, 600), Moves: []Move{{Time: at(598), Effective: at(598), From: "node-a", To: "node-b"}}},
 			Repetition{
 				Nodes:   Nodes{HolderAfter: "node-b"},
-				Clients: Clients{Requests: 200, Failed: 120, LongestGap: 600, SummedGap: 600},
+				Clients: Clients{Requests: 200, Failed: 120, LongestGap: 600, SummedGap: 600, Silence: 602, SilenceBesideCut: 602},
 				Cloud:   Cloud{Moves: 1},
 			},
 		},
@@ -89,7 +92,14 @@ func TestMeasure(t *testing.T) {
 			Evidence{Requests: requests(1000, 500, 1000)},
 			Repetition{
 				Nodes:   Nodes{HolderAfter: "node-a"},
-				Clients: Clients{Requests: 200, Failed: 100, LongestGap: 2500, SummedGap: 2500},
+				Clients: Clients{Requests: 200, Failed: 100, LongestGap: 2500, SummedGap: 2500, Silence: 2503, SilenceBesideCut: 2503},
+			},
+		},
+		"a request that was begun early and sent late makes two gaps, but one silence": {
+			Evidence{Requests: append(requests(100, 5, 55), probe.Result{Start: at(28), Took: 30 * time.Millisecond, Node: "node-b"})},
+			Repetition{
+				Nodes:   Nodes{HolderAfter: "node-a"},
+				Clients: Clients{Requests: 21, Failed: 10, LongestGap: 25, SummedGap: 48, Silence: 55, SilenceBesideCut: 55},
 			},
 		},
 		"taken away and given back is no move, there and back are two": {

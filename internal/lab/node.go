@@ -29,6 +29,7 @@ const (
 // Files of a node in its directory.
 const (
 	diskDir      = "disk"
+	haproxyFile  = "haproxy.cfg"
 	agentLogFile = agent + ".log"
 )
 
@@ -36,12 +37,13 @@ const (
 // is its disk: it survives the machine.
 type Node struct {
 	site
-	dir     string
-	mounted bool // its disk is a file system of its own
-	tuning  Tuning
-	bins    binaries
-	host    *host.Host // nil while the machine is off
-	log     agentLog
+	dir      string
+	mounted  bool // its disk is a file system of its own
+	cluster  []site
+	bins     binaries
+	programs []Program  // beside HAProxy
+	host     *host.Host // nil while the machine is off
+	log      agentLog
 }
 
 // newNode writes the node's configuration; it does not switch it on.
@@ -50,19 +52,20 @@ func newNode(s site, cluster []site, opts Options, bins binaries) (*Node, error)
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{site: s, dir: dir, tuning: opts.Tuning, bins: bins}
+	n := &Node{site: s, dir: dir, cluster: cluster, bins: bins}
 	n.log = agentLog{node: s.Name, path: n.file(agentLogFile)}
 	if err := n.makeDisk(opts.Disk); err != nil {
 		return nil, fmt.Errorf("make disk of %s: %w", s.Name, err)
 	}
-	for name, tmpl := range map[string]string{"haproxy.cfg": haproxyConfig, "agent.yaml": agentConfig} {
-		text, err := renderConfig(name, tmpl, n, cluster)
-		if err == nil {
-			err = os.WriteFile(n.file(name), text, 0o600)
-		}
+	if err := n.configure(haproxyFile, haproxyConfig, Setup{}); err != nil {
+		return nil, err
+	}
+	if bins.hacluster != "" {
+		program, err := n.Hacluster(Setup{Tuning: opts.Tuning})
 		if err != nil {
-			return nil, fmt.Errorf("configure %s: %w", s.Name, err)
+			return nil, err
 		}
+		n.programs = []Program{program}
 	}
 	return n, nil
 }
@@ -133,22 +136,18 @@ func (n *Node) powerOff() error {
 
 // startMissing starts what should run on the node and does not.
 func (n *Node) startMissing() error {
-	for name := range n.commands() {
-		if err := n.Start(name); err != nil {
+	for _, p := range n.everything() {
+		if err := n.Start(p.Name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (n *Node) commands() map[string][]string {
-	commands := map[string][]string{
-		haproxy: {n.bins.haproxy, "-W", "-f", n.file("haproxy.cfg"), "-p", "/run/haproxy.pid"},
-	}
-	if n.bins.hacluster != "" {
-		commands[agent] = []string{n.bins.hacluster, "agent", "--config", n.file("agent.yaml")}
-	}
-	return commands
+// everything is what should run on the node.
+func (n *Node) everything() []Program {
+	proxy := Program{Name: haproxy, Argv: []string{n.bins.haproxy, "-W", "-f", n.file(haproxyFile), "-p", "/run/haproxy.pid"}}
+	return append([]Program{proxy}, n.programs...)
 }
 
 // environment is what a service manager would give: nothing of the person who runs the lab, no AWS profile in particular.
@@ -159,11 +158,11 @@ func environment() []string {
 // continueAll wakes whatever was stopped.
 func (n *Node) continueAll() error {
 	var errs []error
-	for _, name := range []string{haproxy, agent} {
-		if running, err := n.host.Running(name); err != nil {
+	for _, p := range n.everything() {
+		if running, err := n.host.Running(p.Name); err != nil {
 			errs = append(errs, err)
 		} else if running {
-			_, err := n.host.Signal(name, host.Group, syscall.SIGCONT)
+			_, err := n.host.Signal(p.Name, host.Group, syscall.SIGCONT)
 			errs = append(errs, err)
 		}
 	}

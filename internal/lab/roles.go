@@ -2,11 +2,13 @@ package lab
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"runtime"
 
 	"github.com/hacluster/hacluster/internal/lab/host"
 	"github.com/hacluster/hacluster/internal/lab/probe"
@@ -16,6 +18,7 @@ const (
 	roleNode   = "node"
 	roleWeb    = "web"
 	roleClient = "client"
+	roleBurner = "burner"
 
 	nodeHeader = probe.NodeHeader
 )
@@ -23,7 +26,7 @@ const (
 // Roles are what the hosts of the lab do; the program that starts a lab must call host.Main with them when its first
 // argument is host.Command.
 func Roles() map[string]host.Role {
-	return map[string]host.Role{roleNode: host.Init, roleWeb: serveWeb, roleClient: probe.Client}
+	return map[string]host.Role{roleNode: host.Init, roleWeb: serveWeb, roleClient: probe.Client, roleBurner: burn}
 }
 
 // serveWeb is a web server that answers with its name.
@@ -41,4 +44,27 @@ func serveWeb(line *os.File, args []string) error {
 		return err
 	}
 	return <-stop
+}
+
+// burn keeps every core busy, with one thread each, until the line ends.
+func burn(line *os.File, _ []string) error {
+	for range runtime.NumCPU() {
+		go func() {
+			var sum [sha256.Size]byte
+			for {
+				sum = sha256.Sum256(sum[:])
+			}
+		}()
+	}
+	_, err := io.Copy(io.Discard, line)
+	return err
+}
+
+// Burn keeps every core of the machine busy until stop is called.
+func (l *Lab) Burn() (stop func() error, err error) {
+	burner, err := l.startHost(host.Spec{Name: roleBurner, Role: roleBurner})
+	if err != nil {
+		return nil, err
+	}
+	return burner.Kill, nil
 }

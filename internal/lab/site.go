@@ -10,9 +10,6 @@ import (
 // The account, the addresses and the names of the lab. 203.0.113.0/24 and 198.51.100.0/24 are reserved for documentation
 // (RFC 5737).
 const (
-	region       = "eu-central-1"
-	allocationID = "eipalloc-0a1b2c3d4e5f60718"
-
 	routerAddress = "10.20.0.1/24"
 	ec2Address    = "10.20.0.2/24"       // as an interface endpoint of the VPC has
 	imdsAddress   = "169.254.169.254/32" // the real one: hosts reach it by their default route
@@ -28,8 +25,22 @@ const (
 	mostNodes   = 5
 )
 
-// ElasticIP is the public address that moves between the nodes.
-const ElasticIP = "203.0.113.10"
+// What the account has.
+const (
+	Region = "eu-central-1"
+	// ElasticIP is the public address that moves between the nodes, AllocationID what EC2 calls it.
+	ElasticIP    = "203.0.113.10"
+	AllocationID = "eipalloc-0a1b2c3d4e5f60718"
+)
+
+// Endpoint returns the URL of the EC2 API, over TLS or not. See Lab.CABundle.
+func Endpoint(tls bool) string {
+	scheme := "http"
+	if tls {
+		scheme = "https"
+	}
+	return scheme + "://" + netip.MustParsePrefix(ec2Address).Addr().String()
+}
 
 // site describes one node of the cluster: where it is in the network and what EC2 knows about it.
 type site struct {
@@ -51,7 +62,7 @@ func nodeSites(count int) []site {
 			Address:  netip.MustParsePrefix(fmt.Sprintf("10.20.0.%d/24", 11+i)),
 			Instance: fmt.Sprintf("i-0aa0000000000000%d", 1+i),
 			ENI:      fmt.Sprintf("eni-0bb0000000000000%d", 1+i),
-			Zone:     region + letter,
+			Zone:     Region + letter,
 			Priority: priority,
 		})
 	}

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -59,4 +60,23 @@ func Overlapping(reigns []Reign) [][2]Reign {
 		}
 	}
 	return pairs
+}
+
+// Reigning returns who reigns at a time, by adverts in order of time: the nodes whose last advert until then has a priority
+// other than 0 and is not older than Master_Down_Interval.
+func Reigning(adverts []Advert, at time.Time) []netip.Addr {
+	last := make(map[netip.Addr]Advert)
+	for _, a := range adverts {
+		if !a.Time.After(at) {
+			last[a.Src] = a
+		}
+	}
+	var reigning []netip.Addr
+	for node, a := range last {
+		if a.Priority > 0 && !at.After(a.Time.Add(a.Down())) {
+			reigning = append(reigning, node)
+		}
+	}
+	slices.SortFunc(reigning, netip.Addr.Compare)
+	return reigning
 }

@@ -3,6 +3,7 @@ package capture
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,4 +87,29 @@ func ExampleReigns() {
 	// Output:
 	// 10.0.0.1 0 200
 	// 10.0.0.2 401 701
+}
+
+func TestReigning(t *testing.T) {
+	a, b := netip.MustParseAddr("10.20.0.11"), netip.MustParseAddr("10.20.0.12")
+	start := time.Unix(100, 0)
+	advert := func(node netip.Addr, after time.Duration, priority uint8) Advert {
+		return Advert{Time: start.Add(after), Src: node, Priority: priority, Interval: 100 * time.Millisecond}
+	}
+	for name, test := range map[string]struct {
+		adverts []Advert
+		after   time.Duration
+		want    []netip.Addr
+	}{
+		"nobody":              {nil, 0, nil},
+		"one":                 {[]Advert{advert(a, 0, 150)}, 100 * time.Millisecond, []netip.Addr{a}},
+		"silent for too long": {[]Advert{advert(a, 0, 150)}, 400 * time.Millisecond, nil},
+		"resigned":            {[]Advert{advert(a, 0, 150), advert(a, 10*time.Millisecond, 0)}, 20 * time.Millisecond, nil},
+		"came back":           {[]Advert{advert(a, 0, 0), advert(a, 10*time.Millisecond, 150)}, 20 * time.Millisecond, []netip.Addr{a}},
+		"two at once":         {[]Advert{advert(b, 0, 100), advert(a, time.Millisecond, 150)}, 2 * time.Millisecond, []netip.Addr{a, b}},
+		"not yet":             {[]Advert{advert(a, 10*time.Millisecond, 150)}, 0, nil},
+	} {
+		if got := Reigning(test.adverts, start.Add(test.after)); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
 }

@@ -40,7 +40,7 @@ func (p *Progress) Released(fault lab.Fault, victim string, _ time.Time) {
 // After says how it went.
 func (p *Progress) After(r lab.Repetition) {
 	p.Line(fmt.Sprintf("        %s → %s, longest gap %s ms, %d of %d requests failed (%d cut in flight), %s, %s",
-		r.HolderBefore, r.HolderAfter, number(r.LongestGap), r.Failed, r.Requests, r.CutInFlight, count(r.Mutating, "EC2 call"), count(r.Moves, "move")))
+		r.HolderBefore, r.HolderAfter, Number(r.LongestGap), r.Failed, r.Requests, r.CutInFlight, count(r.Mutating, "EC2 call"), count(r.Moves, "move")))
 	if r.Problem != "" {
 		p.Line("        PROBLEM: " + r.Problem)
 	}

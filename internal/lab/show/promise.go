@@ -108,7 +108,7 @@ func count(n int, thing string) string {
 // duration writes milliseconds with the unit that people use.
 func duration(ms float64) string {
 	if ms >= 1000 {
-		return fmt.Sprintf("%s s", number(ms/1000))
+		return fmt.Sprintf("%s s", Number(ms/1000))
 	}
-	return number(ms) + " ms"
+	return Number(ms) + " ms"
 }

@@ -54,11 +54,11 @@ type Spread struct {
 // NewReport describes this machine and the programs under test.
 func NewReport(ctx context.Context, hacluster string) Report {
 	return Report{
-		Machine: machine(),
+		Machine: ThisMachine(),
 		Versions: map[string]string{
-			"hacluster": firstLine(ctx, hacluster, "version"),
-			"haproxy":   firstLine(ctx, "haproxy", "-v"),
-			"nft":       firstLine(ctx, "nft", "--version"),
+			"hacluster": FirstLine(ctx, hacluster, "version"),
+			"haproxy":   FirstLine(ctx, "haproxy", "-v"),
+			"nft":       FirstLine(ctx, "nft", "--version"),
 			"go":        runtime.Version(),
 		},
 		Command: strings.Join(os.Args, " "),
@@ -109,18 +109,20 @@ func summarise(reps []lab.Repetition) map[string]Spread {
 	}
 	spreads := make(map[string]Spread)
 	for name, v := range values {
-		spreads[name] = spread(v)
+		spreads[name] = SpreadOf(v)
 	}
 	return spreads
 }
 
-func spread(values []float64) Spread {
+// SpreadOf summarises values, of which there must be at least one.
+func SpreadOf(values []float64) Spread {
 	v := slices.Sorted(slices.Values(values))
 	n := len(v)
 	return Spread{N: n, Min: v[0], Median: (v[(n-1)/2] + v[n/2]) / 2, Max: v[n-1]}
 }
 
-func machine() Machine {
+// ThisMachine describes the machine that this program runs on.
+func ThisMachine() Machine {
 	m := Machine{CPUs: runtime.NumCPU(), CPU: runtime.GOARCH}
 	if file, err := os.Open("/proc/cpuinfo"); err == nil {
 		defer file.Close()
@@ -142,8 +144,8 @@ func machine() Machine {
 	return m
 }
 
-// firstLine returns the first line that a program prints about itself, or why it cannot.
-func firstLine(ctx context.Context, program string, args ...string) string {
+// FirstLine returns the first line that a program prints about itself, or why it cannot.
+func FirstLine(ctx context.Context, program string, args ...string) string {
 	out, err := exec.CommandContext(ctx, program, args...).Output()
 	if err != nil {
 		return err.Error()

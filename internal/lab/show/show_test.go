@@ -165,7 +165,7 @@ func TestSpread(t *testing.T) {
 		{[]float64{4, 1, 2, 9}, Spread{4, 1, 3, 9}},
 	}
 	for _, test := range tests {
-		if got := spread(test.values); got != test.want {
+		if got := SpreadOf(test.values); got != test.want {
 			t.Errorf("spread of %v: %v, want %v", test.values, got, test.want)
 		}
 	}

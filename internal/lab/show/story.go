@@ -120,7 +120,7 @@ func noticed(r lab.Repetition) string {
 	if r.Failed == 0 {
 		return fmt.Sprintf("none of %d requests failed", r.Requests)
 	}
-	text := fmt.Sprintf("%d of %d requests failed; the longest time without service was %s ms", r.Failed, r.Requests, number(r.LongestGap))
+	text := fmt.Sprintf("%d of %d requests failed; the longest time without service was %s ms", r.Failed, r.Requests, Number(r.LongestGap))
 	if r.CutInFlight > 0 {
 		text += fmt.Sprintf(" (%d cut in flight by the move of the address)", r.CutInFlight)
 	}

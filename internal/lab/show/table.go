@@ -33,7 +33,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 	for _, result := range r.Results {
 		fmt.Fprintf(table, "%s\t%d\t", result.Fault, len(result.Repetitions))
 		for _, c := range columns() {
-			fmt.Fprint(table, cell(result.Summary[c[0]]), "\t")
+			fmt.Fprint(table, result.Summary[c[0]].String(), "\t")
 		}
 		fmt.Fprintln(table)
 	}
@@ -41,19 +41,20 @@ func (r *Report) WriteTable(w io.Writer) error {
 	return table.Flush()
 }
 
-func cell(s Spread) string {
+// String tells the median and, where they differ, minimum and maximum.
+func (s Spread) String() string {
 	switch {
 	case s.N == 0:
 		return "-"
 	case s.Min == s.Max:
-		return number(s.Median)
+		return Number(s.Median)
 	default:
-		return fmt.Sprintf("%s (%s-%s)", number(s.Median), number(s.Min), number(s.Max))
+		return fmt.Sprintf("%s (%s-%s)", Number(s.Median), Number(s.Min), Number(s.Max))
 	}
 }
 
-// number rounds for people: nobody measures microseconds of a second.
-func number(v float64) string {
+// Number rounds for people: nobody measures microseconds of a second.
+func Number(v float64) string {
 	if v < 100 && v != float64(int(v)) {
 		return strconv.FormatFloat(v, 'f', 1, 64)
 	}
