@@ -227,7 +227,7 @@ func TestAFollowerWithEntriesOfAnotherLeaderCatchesUpBySnapshot(t *testing.T) {
 	eventually(t, "the log of all others is compacted beyond what node-c has", func() error {
 		for _, p := range c.nodes {
 			if first, err := p.store.bolt.FirstIndex(); err != nil || first < 20 {
-				return fmt.Errorf("the log of %s begins at %d (%v)", p.cfg.Name, first, err)
+				return fmt.Errorf("the log of %s begins at %d (%w)", p.cfg.Name, first, err)
 			}
 		}
 		return nil

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hacluster/hacluster/internal/lab/costs"
 	"github.com/hacluster/hacluster/internal/lab"
+	"github.com/hacluster/hacluster/internal/lab/costs"
 	"github.com/hacluster/hacluster/internal/lab/show"
 )
 
