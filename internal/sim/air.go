@@ -77,7 +77,7 @@ func (w *World) advertised(l *life, priority uint8) {
 		w.accuse("I3", "%s advertises priority %d without a reign", l.node.name, priority)
 		return
 	}
-	w.judge.Advertised(judge.Advert{Node: l.node.name, Reign: r.number, Claim: r.claim, Priority: priority, Voters: l.raft.Status().Voters})
+	w.judge.Advertised(judge.Advert{Node: l.node.name, Reign: r.number, Claim: r.claim, Priority: priority, Voters: l.raft.Voters()})
 	w.coverage.add("wire: adverts sent")
 	w.seen.mu.Lock()
 	news := priority == 0 || w.seen.master != l.node.name

@@ -30,7 +30,7 @@ func (c *call) fact() judge.Call {
 	l := c.life
 	return judge.Call{ID: c.id, Node: l.node.name, Server: l.server, Term: c.term, Claim: c.claim, Associate: c.associate,
 		AllowReassociation: c.allow, Association: string(c.association),
-		Leading: l.leading(c.term), Voters: l.raft.Status().Voters, Healthy: l.health.Status().Healthy}
+		Leading: l.leading(c.term), Voters: l.raft.Voters(), Healthy: l.health.Status().Healthy}
 }
 
 func (c *call) String() string {

@@ -68,6 +68,22 @@ func TestSchedules(t *testing.T) {
 	fmt.Printf("\n%s\n%d schedules in %v, %d with violations\n", c.total, c.done.Load(), time.Since(c.began).Round(time.Second), c.failed.Load())
 }
 
+// TestScenarios: each scenario can be carried out, and breaks nothing.
+func TestScenarios(t *testing.T) {
+	c := &campaign{total: NewCoverage()}
+	for _, scenario := range scenarios() {
+		t.Run(scenario, func(t *testing.T) {
+			result, err := c.attempt(t, Tailor(scenario, *from))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(result.Violations) > 0 {
+				t.Errorf("%v\n%s", result.Violations, story(result))
+			}
+		})
+	}
+}
+
 // campaign is one run of many schedules.
 type campaign struct {
 	total        *Coverage

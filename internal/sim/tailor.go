@@ -31,8 +31,16 @@ const LateAtomicCalls = "late atomic calls"
 // for a moment, and adverts are quick. It is judged by there being no election.
 const Calm = "calm"
 
+// LoneLeaders is the scenario in which leaders are cut off and Raft takes its time to depose them: what stops them is their evidence.
+const LoneLeaders = "lone leaders"
+
 // Outages is the scenario in which nobody reaches EC2 for a while, and later only one HAProxy is left.
 const Outages = "outages"
+
+// scenarios are all of them.
+func scenarios() []string {
+	return []string{LateCalls, LateAtomicCalls, SlowLogs, ShortFreezes, LoneLeaders, ForeignMoves, Outages, Calm}
+}
 
 // Tailor makes a schedule that leads towards one kind of accident, for protections whose absence shows only with luck otherwise.
 // It panics at a scenario that it does not know.
@@ -49,8 +57,11 @@ func Tailor(scenario string, seed uint64) Schedule {
 	case LateAtomicCalls:
 		s.lateCalls(r)
 		s.Fencing = pick(r, weighted[fsm.Fencing]{1, fsm.Balanced}, weighted[fsm.Fencing]{1, fsm.Fast})
+		s.Drift = pick(r, weighted[controller.DriftPolicy]{1, controller.Repair}, weighted[controller.DriftPolicy]{1, controller.Respect})
 	case Calm:
 		s.calm(r)
+	case LoneLeaders:
+		s.loneLeaders(r)
 	case Outages:
 		s.outages(r)
 	case ForeignMoves:
@@ -81,6 +92,21 @@ func (s *Schedule) shortFreezes(r *rand.Rand) {
 	}
 }
 
+// loneLeaders are cut off for longer than D and for less than Raft's lease, at any moment and when they call EC2.
+func (s *Schedule) loneLeaders(r *rand.Rand) {
+	s.Pace, s.Temper = Slow, s.Temper.calm()
+	s.LAN, s.WAN = simnet.Quality{Least: 100 * time.Microsecond, Most: time.Millisecond}, simnet.Quality{Least: 100 * time.Millisecond, Most: 400 * time.Millisecond}
+	s.Horizon, s.Steps = time.Minute, nil
+	for at := time.Duration(0); at < s.Horizon; at += between(r, 2*time.Second, 4*time.Second) {
+		cut := Step{At: at, Aim: Leader, Kind: Isolate, For: between(r, 400*time.Millisecond, 900*time.Millisecond), Dice: r.Uint64()}
+		if r.IntN(2) == 0 {
+			cut.On, cut.Aim = OnArrival, Acting
+			s.Steps = append(s.Steps, Step{At: at, Aim: Leader, Kind: Transfer, Dice: r.Uint64()})
+		}
+		s.Steps = append(s.Steps, cut)
+	}
+}
+
 // outages last until every node has noticed.
 func (s *Schedule) outages(r *rand.Rand) {
 	s.Temper, s.Broken = s.Temper.calm(), 2
@@ -104,9 +130,12 @@ func (s *Schedule) calm(r *rand.Rand) {
 // foreignMoves has a person every half a minute, which is what it takes until a move is noticed.
 func (s *Schedule) foreignMoves(r *rand.Rand) {
 	s.Drift = controller.Respect
-	s.Fencing = pick(r, weighted[fsm.Fencing]{1, fsm.Strict}, weighted[fsm.Fencing]{2, fsm.Balanced})
-	// Reads may be so old that they show what was before the move, though it was noticed only after a quarter of a minute.
-	s.Temper = Temper{Stale: pick(r, weighted[float64]{1, 0}, weighted[float64]{1, 0.3}), Longest: 30 * time.Second}
+	s.Fencing = pick(r, weighted[fsm.Fencing]{1, fsm.Strict}, weighted[fsm.Fencing]{1, fsm.Balanced},
+		weighted[fsm.Fencing]{1, fsm.Fast})
+	// Reads may be so old that they show what was before the move, though it was noticed only after a quarter of a minute. Late calls of
+	// the cluster look like a person's.
+	s.Temper = pick(r, weighted[Temper]{1, Temper{}}, weighted[Temper]{1, Temper{Stale: 0.3}}, weighted[Temper]{1, Temper{Late: 0.4, Held: 0.4}})
+	s.Temper.Longest = 30 * time.Second
 	s.Guard = 2*s.Temper.Longest + 10*time.Second
 	s.Horizon, s.Steps = 2*time.Minute, nil
 	for at := time.Duration(0); at < s.Horizon; at += between(r, 25*time.Second, 35*time.Second) {

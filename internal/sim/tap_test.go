@@ -10,7 +10,7 @@ import (
 
 // TestObedience: what counts as following a leader: an AppendEntries that was answered, without an error, in its own term.
 func TestObedience(t *testing.T) {
-	heartbeat := raft.AppendEntriesRequest{RPCHeader: raft.RPCHeader{Addr: []byte("node-a")}, Term: 7}
+	heartbeat := raft.AppendEntriesRequest{RPCHeader: raft.RPCHeader{Addr: []byte("10.0.0.1:7946")}, Term: 7}
 	entries := raft.AppendEntriesRequest{Term: 7, Entries: []*raft.Log{{Index: 3, Term: 9, Data: []byte("\xa4Term\x09")}}}
 	tests := []struct {
 		name    string

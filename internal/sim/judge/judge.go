@@ -1,6 +1,6 @@
 // Package judge holds what a run of the cluster does against the invariants of docs/INVARIANTS.md. It is told facts as they
 // happen (a committed entry, a call that passed its final check, an effect at EC2, an advert) by a simulation that sees all
-// nodes at once, and keeps a record of its own; it never asks a node what it believes.
+// nodes at once, and keeps a record of its own. What a node believes of its quorum, its association or its candidates counts for nothing.
 package judge
 
 import (

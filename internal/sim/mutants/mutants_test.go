@@ -76,7 +76,7 @@ func mutants() []mutant {
 			edits: []edit{{"internal/controller/permit.go", "	return d.evidence(term, notBefore)", "	return nil"}},
 		},
 		{
-			name: "one node is a quorum", breaks: "I3 I4", atMost: 500,
+			name: "one node is a quorum", breaks: "I3 I4", atMost: 100, scenario: "lone leaders",
 			edits: []edit{{"election/evidence.go", "quorum := len(voters)/2 + 1", "quorum := 1"}},
 		},
 		{
@@ -95,6 +95,10 @@ func mutants() []mutant {
 		{
 			name: "one read ends the respect of a foreign move", breaks: "I6", atMost: 500, scenario: "foreign moves",
 			edits: []edit{{"internal/controller/claim.go", `if c.address().Foreign != "" && k.failures == 0 {`, "if false {"}},
+		},
+		{
+			name: "a late call of the cluster is taken for a person's move", breaks: "I6", atMost: 2000, scenario: "late atomic calls",
+			edits: []edit{{"internal/controller/watch.go", ` && !c.ownLateCall(read)`, ""}},
 		},
 		{
 			name: "a hint needs no quorum", breaks: "calm", atMost: 200, scenario: "calm",
