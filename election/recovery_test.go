@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/raft"
 )
 
 // What goes wrong around nodes that come back. Each of these tests failed before the code that it names was there.
@@ -154,7 +156,9 @@ func TestBackoffEndsNobody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newSimulation(t, 3)
+				s := newSimulation(t, 3, func(_ *raft.Server, n *simNode) {
+					n.cfg.Timing.Commit = 50 * time.Millisecond // the times below fall into the longest back-off with this one
+				})
 				leader, term := s.leader(s.nodes...)
 				time.Sleep(time.Second)
 				back := s.others(leader)[0]

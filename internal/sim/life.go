@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hacluster/hacluster/eip"
 	"github.com/hacluster/hacluster/election"
 	"github.com/hacluster/hacluster/internal/controller"
 	"github.com/hacluster/hacluster/internal/sim/simnet"
@@ -26,6 +27,7 @@ type life struct {
 	number int
 	host   *simnet.Host
 	disk   string
+	ec2    *eip.Client
 	log    *zap.Logger
 
 	server  string // once opened
@@ -110,6 +112,7 @@ func (l *life) open(replica *controller.Replica, rpc *lateHandler) error {
 		return err
 	}
 	l.driver.SetWire(wirePort{l})
+	l.ec2 = client
 	l.ready.Store(true)
 	return nil
 }
@@ -129,6 +132,7 @@ func (l *life) runAll() error {
 	g, ctx := errgroup.WithContext(base)
 	g.Go(func() error { return named("raft", l.raft.Run(ctx)) })
 	g.Go(func() error { return named("vrrp", l.wire.Run(ctx)) })
+	g.Go(func() error { return named("ec2", l.ec2.Run(ctx)) })
 	g.Go(func() error { l.checkHealth(ctx); return nil })
 	g.Go(func() error {
 		defer cancel()

@@ -78,14 +78,18 @@ func newWorld(s Schedule, dir string) (*World, error) {
 		}
 		w.nodes = append(w.nodes, n)
 	}
-	for _, from := range w.nodes {
-		for _, to := range w.nodes {
-			w.net.SetQuality(from.ip.String(), to.ip.String(), s.LAN)
-		}
-	}
 	var err error
 	w.cloud, err = newCloud(w)
 	return w, err
+}
+
+// setLAN sets how long messages between the nodes take.
+func (w *World) setLAN(q simnet.Quality) {
+	for _, from := range w.nodes {
+		for _, to := range w.nodes {
+			w.net.SetQuality(from.ip.String(), to.ip.String(), q)
+		}
+	}
 }
 
 // setWAN sets how long messages between the nodes and EC2 take.
