@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	seeds    = flag.Int("seeds", 25, "how many schedules to run")
+	seeds    = flag.Int("seeds", 20, "how many schedules to run")
 	from     = flag.Uint64("from", 1, "seed of the first one")
 	repeat   = flag.Int("repeat", 1, "run each schedule so often: Raft's own randomness is not part of the seed")
 	scenario = flag.String("scenario", "", "draw tailored schedules of this name")

@@ -63,7 +63,7 @@ func mutants() []mutant {
 				"SetHeartbeatHandler(h func(raft.RPC)) { t.preVoteTransport.SetHeartbeatHandler(h) }"}},
 		},
 		{
-			name: "no quorum evidence before the call", breaks: "I4", atMost: 500,
+			name: "no quorum evidence before the call", breaks: "I4", atMost: 500, scenario: "lone leaders",
 			edits: []edit{{"internal/controller/permit.go", "return d.evidence(term, 0)", "return nil"}},
 		},
 		{
@@ -113,7 +113,7 @@ func mutants() []mutant {
 			},
 		},
 		{
-			name: "foreign moves are not looked for", breaks: "I6", atMost: 500,
+			name: "foreign moves are not looked for", breaks: "I6", atMost: 500, scenario: "foreign moves",
 			edits: []edit{{"internal/controller/watch.go", "	case c.claim.step == holding:\n		c.compare(e.Address)\n", ""}},
 		},
 	}
