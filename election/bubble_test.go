@@ -343,6 +343,36 @@ func TestAHintElectsAFollowerOfTheSuspect(t *testing.T) {
 	})
 }
 
+// A candidate by TimeoutNow hears of the leader of its term, which dies at once: Raft then believes in that leader for ever, and refuses
+// its vote to all others (simulator, schedule 7239). The node ends, to be restarted with a clear mind.
+func TestACandidateThatBelievesInADeadLeaderEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSimulation(t, 3)
+		leader, term := s.leader(s.nodes...)
+		candidate, other := s.others(leader)[0], s.others(leader)[1]
+		s.cut(candidate)
+		header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(other.self.serverID()),
+			Addr: []byte(serverAddress(other.cfg.Name, other.self.serverID()))}
+		for _, request := range []any{
+			&raft.TimeoutNowRequest{RPCHeader: header},
+			&raft.AppendEntriesRequest{RPCHeader: header, Term: term + 1},
+		} {
+			if err := candidate.transport.inject(t.Context(), request); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		select {
+		case err := <-candidate.done:
+			expectSentence(t, err, "believes in the leader "+other.cfg.Name, "must be restarted")
+			candidate.done <- nil
+		case <-time.After(10 * time.Second):
+			t.Errorf("it goes on as %s that follows %q", candidate.Status().State, candidate.Status().Leader)
+		}
+	})
+}
+
 func TestInjectEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -168,6 +168,7 @@ func (n *Node) runRaft(ctx context.Context, parts raftParts) error {
 	group.Go(func() error { return parts.transport.forward(ctx) })
 	group.Go(func() error { return n.watchLeadership(ctx, r) })
 	group.Go(func() error { return n.watchTransfers(ctx, r) })
+	group.Go(func() error { return n.watchCandidacy(ctx, r) })
 	group.Go(func() error { return n.watchFatal(ctx) })
 	if parts.watch != nil {
 		group.Go(func() error { return parts.watch(ctx, r) })
