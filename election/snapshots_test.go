@@ -271,31 +271,30 @@ func TestAFollowerWithEntriesOfAnotherLeaderCatchesUpBySnapshot(t *testing.T) {
 // comes before them, and refuses the leader for ever.
 func TestAFollowerWhoseLogIsOfAnotherLeaderFromItsSnapshotOnCatchesUp(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3, func(cfg *Config) {
-		if cfg.Name == "node-c" {
-			cfg.Snapshots = Snapshots{Threshold: 4, Trailing: 1, Interval: 20 * time.Millisecond}
-		}
-	})
+	c := newCluster(t, 3)
 	c.start()
-	var want []string
-	for whole := false; !whole; {
-		want = append(want, strconv.Itoa(len(want)))
-		c.apply(want[len(want)-1])
-		c.expectEverywhere(want...)
-		time.Sleep(50 * time.Millisecond) // a snapshot is taken of every fourth entry, or not
-		h, err := c.nodes["node-c"].store.bolt.header()
-		must(t, err)
-		whole = h.Snapshot.Index == h.Last
-		if len(want) > 100 {
-			t.Fatal("no snapshot of node-c covers its whole log")
-		}
+	want := []string{"0", "1", "2"}
+	for _, command := range want {
+		c.apply(command)
 	}
+	c.expectEverywhere(want...)
+	members := c.nodes["node-c"].raft.Load().GetConfiguration()
+	state, err := c.nodes["node-c"].ledger.Snapshot()
+	must(t, err)
 	term := c.stopBeforeAnotherTerm("node-c")
 	edit(t, c.config("node-c"), func(s *store) {
-		h, err := s.bolt.header()
+		last, err := s.bolt.LastIndex()
 		must(t, err)
-		must(t, s.bolt.DeleteRange(1, h.Last))
-		for i := h.Snapshot.Index + 1; i < h.Snapshot.Index+50; i++ {
+		var entry raft.Log
+		must(t, s.bolt.GetLog(last, &entry))
+		_, transport := raft.NewInmemTransport("node-c")
+		sink, err := s.snapshots.Create(1, last, entry.Term, members.Configuration(), members.Index(), transport)
+		must(t, err)
+		_, err = sink.Write(state)
+		must(t, err)
+		must(t, sink.Close())
+		must(t, s.bolt.DeleteRange(1, last))
+		for i := last + 1; i < last+50; i++ {
 			must(t, s.bolt.StoreLog(&raft.Log{Index: i, Term: term, Type: raft.LogCommand, Data: []byte("never committed")}))
 		}
 	})
