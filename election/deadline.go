@@ -51,7 +51,7 @@ func (s *deadlineStore) StoreLog(entry *raft.Log) error {
 }
 
 // StoreLogs implements raft.LogStore. Where it fails after the end of the log was deleted, Raft goes on with the old end in memory
-// and refuses every entry from then on (the TODO in raft.go, appendEntries), so the process ends.
+// and refuses every entry from then on (a known gap of raft.go, appendEntries), so the process ends.
 func (s *deadlineStore) StoreLogs(entries []*raft.Log) error {
 	err := s.write("append to the raft log", func() error { return s.logs.StoreLogs(entries) })
 	s.appended(err)
