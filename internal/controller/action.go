@@ -36,7 +36,7 @@ type Disassociate struct {
 	Association eip.AssociationID
 }
 
-// AskRelease asks a deposed holder to end its claim. Answered by ReleaseAnswered, within tens of milliseconds.
+// AskRelease asks a deposed holder to end its claim. Answered by ReleaseAnswered.
 type AskRelease struct {
 	Op     Op
 	Term   uint64

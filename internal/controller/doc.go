@@ -10,5 +10,5 @@
 //
 // "Leader" is Raft's word and "Master" the wire's: a leader whose claim is not confirmed, or whose HAProxy is unhealthy, is
 // not Master. A leader's way to Master is the claim (claim.go), its way out is the departure (departure.go); who should be
-// leader at all is placement (placement.go).
+// leader at all is placement (placement.go), and what a follower makes of a leader's missing adverts is the hint (hint.go).
 package controller
