@@ -18,6 +18,9 @@ import (
 // benchPage is what --write-docs writes.
 const benchPage = "BENCHMARKS.md"
 
+// benchFile is where a run's results are, complete after every repetition.
+const benchFile = "bench.json"
+
 // benchFlags are the flags of the bench command.
 type benchFlags struct {
 	bench.Options
@@ -27,6 +30,7 @@ type benchFlags struct {
 	plain     bool
 	writeDocs bool
 	overwrite bool
+	resume    bool
 }
 
 func benchCommand() *cobra.Command {
@@ -66,6 +70,8 @@ Rows: haproxy-kill, haproxy-hang, node-death, agent-kill, partition, handover, s
 	f.IntVar(&flags.Repetitions, "reps", 10, "repetitions of each row by each system; haproxy-reload has twice as many, idle one")
 	f.Uint64Var(&flags.Seed, "seed", 1, "decides the order")
 	f.DurationVar(&flags.Idle, "idle", 5*time.Minute, "how long the idle row lasts for each system")
+	f.StringVar(&flags.Turns, "turns", "", "hold the lock of this file (flock) during each repetition: for others on this machine to take turns")
+	f.BoolVar(&flags.resume, "resume", false, "go on with the bench.json in --out, for what it lacks; with the same flags otherwise")
 	f.BoolVar(&flags.plain, "plain", false, "speak to EC2 without TLS")
 	f.StringVar(&flags.render, "render", "", "run nothing: make the page from this bench.json again")
 	f.BoolVar(&flags.writeDocs, "write-docs", false, "write docs/BENCHMARKS.md and its pictures")
@@ -84,25 +90,40 @@ func runBench(cmd *cobra.Command, flags benchFlags) error {
 	if flags.Tools, err = bench.BuildTools(cmd.Context(), dir); err != nil {
 		return err
 	}
-	plan, err := bench.New(flags.Options)
-	if err != nil {
-		return err
-	}
 	opts := lab.Options{Dir: filepath.Join(dir, "lab")}
 	if opts.Hacluster, err = filepath.Abs(flags.hacluster); err != nil {
 		return err
 	}
-	results := bench.NewResults(cmd.Context(), opts.Hacluster, flags.Options)
+	results, err := startResults(cmd.Context(), opts.Hacluster, flags)
+	if err != nil {
+		return err
+	}
+	flags.Done = results.Repetitions
+	plan, err := bench.New(flags.Options)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(flags.out, benchFile)
 	progress := &bench.Progress{Out: cmd.ErrOrStderr(), Total: plan.Steps(), Started: time.Now()}
 	err = lab.Run(cmd.Context(), opts, func(ctx context.Context, l *lab.Lab) error {
-		return plan.Run(ctx, l, func(r bench.Repetition) {
-			results.Repetitions = append(results.Repetitions, r)
+		return plan.Run(ctx, l, func(r bench.Repetition) error {
 			progress.Done(r)
+			results.Repetitions = append(results.Repetitions, r)
+			return results.WriteFile(file)
 		})
 	})
 	// What was measured before an error is worth keeping, but not as the last word.
 	flags.writeDocs = flags.writeDocs && err == nil
-	return errors.Join(err, results.WriteFile(filepath.Join(flags.out, "bench.json")), publish(cmd, flags, results))
+	return errors.Join(err, publish(cmd, flags, results))
+}
+
+// startResults returns those of a new run, or of one to resume.
+func startResults(ctx context.Context, hacluster string, flags benchFlags) (*bench.Results, error) {
+	fresh := bench.NewResults(ctx, hacluster, flags.Options)
+	if !flags.resume {
+		return fresh, nil
+	}
+	return bench.ResumeResults(filepath.Join(flags.out, benchFile), fresh)
 }
 
 // publish writes the page to --out and, if asked to, to docs/.

@@ -10,7 +10,7 @@ import (
 type Sums struct {
 	// Hang is the longest time from a hang of HAProxy to the verdict, 0 if no check notices one.
 	Hang time.Duration
-	// Silence is how long the adverts of a dead node stay away before the best of the others asks the rest: Master_Down_Interval.
+	// Silence is how long the adverts of a dead node stay away before the best of the others stands for election: Master_Down_Interval.
 	// 0 without hints.
 	Silence time.Duration
 	// Fallback is about what Raft's own timers need to elect a leader when hints do not help: twice the heartbeat time-out.

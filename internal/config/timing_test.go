@@ -31,7 +31,7 @@ func TestTimingDocument(t *testing.T) {
 	}
 	for row, cells := range map[string]string{
 		"| HAProxy hangs |":               ms(func(s Sums) time.Duration { return s.Hang }),
-		"| node dies | the others":        ms(func(s Sums) time.Duration { return s.Silence }),
+		"| node dies | the others are":    ms(func(s Sums) time.Duration { return s.Silence }),
 		"| node dies, hints off":          ms(func(s Sums) time.Duration { return s.Fallback }),
 		"| cut off | the old Master":      ms(func(s Sums) time.Duration { return s.Quiet }),
 		"| new Master, no clean release ": ms(func(s Sums) time.Duration { return s.Quiet + s.Quiet/100 + 10*time.Millisecond }),

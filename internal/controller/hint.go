@@ -92,6 +92,9 @@ func (c *Core) takeStalled(e Stalled) {
 	}
 }
 
+// grace is how long a suspect is waited for. The questions go out that much before Master_Down_Interval ends.
+func (h *hint) grace() time.Duration { return min(max(h.interval/4, graceFloor), graceCeiling) }
+
 // silentAt returns when the leader's silence is long enough for this node to ask the others, 0 without an armed hint.
 func (c *Core) silentAt() time.Duration {
 	h := &c.hint
@@ -99,7 +102,7 @@ func (c *Core) silentAt() time.Duration {
 		return 0
 	}
 	down := vrrpwire.MasterDownInterval(c.cfg.Self.Priority, h.interval, vrrpwire.Version3)
-	return max(h.heard+down+time.Duration(c.rank())*hintStagger, h.notBefore)
+	return max(h.heard+down+time.Duration(c.rank())*hintStagger-h.grace(), h.notBefore)
 }
 
 // rank is this node's place among those that could follow the leader, 0 for the best.
@@ -147,7 +150,7 @@ func (c *Core) considerHint() {
 		h.accused, h.accusedAt, h.down = c.lead.Leader, c.now, false
 	}
 	h.counts.Asked++
-	c.emit(Poll{Op: h.op, Term: c.lead.Term, Suspect: c.lead.Leader, Grace: min(max(h.interval/4, graceFloor), graceCeiling),
+	c.emit(Poll{Op: h.op, Term: c.lead.Term, Suspect: c.lead.Leader, Grace: h.grace(),
 		Patient: c.now-h.heard < min(max(patienceIntervals*h.interval, patienceFloor), patienceCeiling)})
 }
 
@@ -193,11 +196,12 @@ func (c *Core) takeHinted(e Hinted) {
 	}
 }
 
-// takeSilenceAsked answers from what this node heard itself. The suspect's own answer refutes, whatever it says.
+// takeSilenceAsked answers from what this node heard itself, for the time when the asker has waited its grace out. The suspect's own
+// answer refutes, whatever it says.
 func (c *Core) takeSilenceAsked(e SilenceAsked) {
 	h := &c.hint
 	misses := e.Term == c.lead.Term && e.Suspect == c.lead.Leader && !c.lead.Self &&
-		h.heard != 0 && c.now-h.heard >= missedAdverts*h.interval
+		h.heard != 0 && c.now-h.heard+h.grace() >= missedAdverts*h.interval
 	c.emit(Reply{Op: e.Op, Misses: misses})
 }
 

@@ -31,7 +31,7 @@ func TestBench(t *testing.T) {
 	opts := lab.Options{Hacluster: build(t), Dir: filepath.Join(memoryDir(t), "lab")}
 	moved := map[string]Repetition{}
 	err = lab.Run(t.Context(), opts, func(ctx context.Context, l *lab.Lab) error {
-		return plan.Run(ctx, l, func(r Repetition) { moved[r.System] = r })
+		return plan.Run(ctx, l, func(r Repetition) error { moved[r.System] = r; return nil })
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ var ErrFuller = errors.New("the page there was made from a fuller run")
 const pageText = `# Benchmarks: hacluster and keepalived in the same lab
 
 {{.Marker}}
-Made by ` + "`{{.Command}}`" + ` (seed {{.Seed}}) on {{.Date}}: {{.Count}} repetitions. Do not edit: ` + "`make bench`" + ` writes this page.
+Made by ` + "`{{.Command}}`" + ` (seed {{.Seed}}) on {{.Date}}: {{.Count}} repetitions{{if gt .Sittings 1}} in {{.Sittings}} sittings{{end}}. Do not edit: ` + "`make bench`" + ` writes this page.
 
 | | |
 |---|---|
@@ -182,7 +182,7 @@ func (r *Results) pageData(images string) map[string]any {
 	average, busy, stolen := r.loads()
 	data := map[string]any{
 		"Marker": fmt.Sprintf(marker, r.Measured()), "Command": r.Command, "Seed": r.Seed, "Date": r.Date.Format("2 January 2006, 15:04 MST"),
-		"Count": r.Measured(), "Machine": r.Machine, "TLS": r.TLS, "Average": average, "Busy": busy, "Stolen": stolen, "Every": probe.Every,
+		"Count": r.Measured(), "Sittings": len(r.Sittings), "Machine": r.Machine, "TLS": r.TLS, "Average": average, "Busy": busy, "Stolen": stolen, "Every": probe.Every,
 		"Apart": r.apart(),
 	}
 	var versions [][2]string

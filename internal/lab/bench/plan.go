@@ -79,6 +79,11 @@ type step struct {
 	number  int // of the repetition, from 1
 }
 
+// measuredBy reports whether r is what this step measured.
+func (s step) measuredBy(r Repetition) bool {
+	return r.Fault == s.fault.Name && r.System == s.system.Name() && r.Latency == milliseconds(s.latency) && r.Number == s.number && r.NotSteady == ""
+}
+
 func (s step) String() string {
 	return fmt.Sprintf("%s, %s, EC2 %s, repetition %d", s.fault.Name, s.system.Name(), s.latency, s.number)
 }

@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -89,5 +91,52 @@ func TestUnknownNames(t *testing.T) {
 	_, err = New(Options{Faults: []string{"haproxy-hang"}, Systems: []string{Tuned100}, Latencies: []time.Duration{0}, Repetitions: 1})
 	if err == nil {
 		t.Error("a run without repetitions was planned")
+	}
+}
+
+// A run that was cut short goes on with what it lacks: what was not steady then is tried again.
+func TestPlanResumes(t *testing.T) {
+	opts := Options{Faults: []string{"haproxy-kill"}, Systems: []string{Fast, Tuned}, Latencies: []time.Duration{0, 300 * time.Millisecond}, Repetitions: 2, Seed: 1}
+	whole, err := New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range whole.steps[:3] {
+		r := Repetition{System: s.system.Name(), Latency: milliseconds(s.latency), Number: s.number}
+		r.Fault = s.fault.Name
+		opts.Done = append(opts.Done, r)
+	}
+	opts.Done[1].NotSteady = "no master"
+	rest, err := New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{whole.steps[1].String()}
+	for _, s := range whole.steps[3:] {
+		want = append(want, s.String())
+	}
+	var got []string
+	for _, s := range rest.steps {
+		got = append(got, s.String())
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("it goes on with\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// Figures of two builds are not mixed.
+func TestResumeRefusesAnotherBuild(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bench.json")
+	r := Results{Versions: map[string]string{"hacluster": "a"}, Seed: 1, Sittings: []time.Time{time.Unix(1, 0)}}
+	if err := r.WriteFile(path); err != nil {
+		t.Fatal(err)
+	}
+	fresh := Results{Versions: map[string]string{"hacluster": "a"}, Seed: 1, Sittings: []time.Time{time.Unix(2, 0)}}
+	if resumed, err := ResumeResults(path, &fresh); err != nil || len(resumed.Sittings) != 2 {
+		t.Errorf("resumed: %+v, %v", resumed, err)
+	}
+	fresh.Versions["hacluster"] = "b"
+	if _, err := ResumeResults(path, &fresh); err == nil || !strings.Contains(err.Error(), "without --resume") {
+		t.Errorf("another build: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -25,12 +26,15 @@ type Results struct {
 	Date     time.Time         `json:"date"`
 	Seed     uint64            `json:"seed"`
 	TLS      bool              `json:"tls"`
+	// Sittings are when the run was begun and when it was resumed.
+	Sittings []time.Time `json:"sittings"`
 
 	Repetitions []Repetition `json:"repetitions"`
 }
 
 // NewResults describes this machine and the programs that are compared.
 func NewResults(ctx context.Context, hacluster string, opts Options) *Results {
+	now := time.Now().UTC().Truncate(time.Second)
 	return &Results{
 		Machine: show.ThisMachine(),
 		Versions: map[string]string{
@@ -41,8 +45,8 @@ func NewResults(ctx context.Context, hacluster string, opts Options) *Results {
 			"go":         runtime.Version(),
 		},
 		Command: "hacluster-lab " + strings.Join(os.Args[1:], " "),
-		Date:    time.Now().UTC().Truncate(time.Second),
-		Seed:    opts.Seed, TLS: opts.TLS,
+		Date:    now, Sittings: []time.Time{now},
+		Seed: opts.Seed, TLS: opts.TLS,
 	}
 }
 
@@ -59,14 +63,32 @@ func ReadResults(path string) (*Results, error) {
 	return &r, nil
 }
 
-// WriteFile writes everything as JSON.
+// ResumeResults returns those in a file, for a run like fresh to go on with. Figures of another program are not comparable.
+func ResumeResults(path string, fresh *Results) (*Results, error) {
+	r, err := ReadResults(path)
+	if err != nil {
+		return nil, err
+	}
+	if !maps.Equal(r.Versions, fresh.Versions) || r.Seed != fresh.Seed || r.TLS != fresh.TLS {
+		return nil, fmt.Errorf("resume %s: it was made with %v, seed %d, TLS %v, and now there is %v, seed %d, TLS %v: run anew, without --resume",
+			path, r.Versions, r.Seed, r.TLS, fresh.Versions, fresh.Seed, fresh.TLS)
+	}
+	r.Repetitions = slices.DeleteFunc(r.Repetitions, func(rep Repetition) bool { return rep.NotSteady != "" })
+	r.Sittings = append(r.Sittings, fresh.Sittings...)
+	return r, nil
+}
+
+// WriteFile writes everything as JSON. What was there is replaced when all is written.
 func (r *Results) WriteFile(path string) error {
 	data, err := json.MarshalIndent(r, "", " ")
 	if err == nil {
 		err = os.MkdirAll(filepath.Dir(path), 0o755)
 	}
 	if err == nil {
-		err = os.WriteFile(path, append(data, '\n'), 0o644)
+		err = os.WriteFile(path+".new", append(data, '\n'), 0o644)
+	}
+	if err == nil {
+		err = os.Rename(path+".new", path)
 	}
 	if err != nil {
 		return fmt.Errorf("write results: %w", err)
