@@ -83,7 +83,7 @@ func coreConfig(cfg config.Config) controller.Config {
 		Address: fsm.AllocationID(cfg.EIP.AllocationID),
 		Fencing: fsm.Fencing(cfg.EIP.Fencing), Drift: controller.DriftPolicy(cfg.EIP.Drift),
 		Timing: timing,
-		Hints:  cfg.Raft.Hints, Advert: cfg.VRRP.AdvertisementInterval, Senders: senders,
+		Hints:  cfg.Raft.Hints, Senders: senders,
 		Preempt: cfg.Placement.Preempt, PreemptDelay: cfg.Placement.PreemptDelay,
 		Jitter:    func(limit time.Duration) time.Duration { return rand.N(limit + 1) },
 		WallClock: func() int64 { return time.Now().UnixMilli() },

@@ -10,6 +10,8 @@ func defaults(profile Profile) Config {
 		c.Profile = ProfileFast
 		c.VRRP.AdvertisementInterval = 10 * time.Millisecond
 		c.EIP.ReleaseWait = 10 * time.Millisecond
+		c.Raft.HeartbeatTimeout, c.Raft.ElectionTimeout = 500*time.Millisecond, 500*time.Millisecond
+		c.Raft.LeaderLeaseTimeout, c.Raft.EvidenceMaxAge = 250*time.Millisecond, 300*time.Millisecond
 	}
 	return c
 }
@@ -34,10 +36,10 @@ func quietDefaults() Config {
 		},
 		Raft: Raft{
 			Hints:              true,
-			HeartbeatTimeout:   500 * time.Millisecond,
-			ElectionTimeout:    500 * time.Millisecond,
-			LeaderLeaseTimeout: 250 * time.Millisecond,
-			EvidenceMaxAge:     300 * time.Millisecond,
+			HeartbeatTimeout:   time.Second,
+			ElectionTimeout:    time.Second,
+			LeaderLeaseTimeout: 500 * time.Millisecond,
+			EvidenceMaxAge:     400 * time.Millisecond,
 			SnapshotThreshold:  1024,
 			TrailingLogs:       1024,
 			LogWriteTimeout:    2 * time.Second,

@@ -46,10 +46,8 @@ type Config struct {
 
 	Preempt      bool
 	PreemptDelay time.Duration
-	// Hints makes missing adverts start an election. Advert is this node's own advertisement interval: a process that stands still
-	// for longer discards the silence that it heard. Senders says who advertises from which address.
+	// Hints makes missing adverts start an election. Senders says who advertises from which address.
 	Hints   bool
-	Advert  time.Duration
 	Senders map[netip.Addr]fsm.NodeName
 	// Jitter returns a duration in [0, max]: the only randomness of the core.
 	Jitter func(max time.Duration) time.Duration
@@ -120,6 +118,7 @@ func (c *Core) State() State { return c.state }
 // Step takes one event at time now (CLOCK_BOOTTIME) and returns what to do about it, in order.
 func (c *Core) Step(now time.Duration, e Event) []Action {
 	c.now, c.out = now, nil
+	c.considerStall()
 	c.take(e)
 	c.settle()
 	c.considerReport()
@@ -134,7 +133,7 @@ func (c *Core) Step(now time.Duration, e Event) []Action {
 // Deadline returns when the core wants a Tick, or 0.
 func (c *Core) Deadline() time.Duration {
 	var first time.Duration
-	for _, d := range []time.Duration{c.claim.wakeAt, c.watch.nextAt, c.departure.wakeAt, c.placement.preemptAt, c.report.retryAt, c.silentAt()} {
+	for _, d := range []time.Duration{c.claim.wakeAt, c.watch.nextAt, c.departure.wakeAt, c.placement.preemptAt, c.report.retryAt, c.silentAt(), c.awakeAt()} {
 		// One that has passed was considered by this step and waits for something else.
 		if d > c.now && (first == 0 || d < first) {
 			first = d
@@ -187,8 +186,6 @@ func (c *Core) takeHintNews(e Event) {
 	switch e := e.(type) {
 	case AdvertHeard:
 		c.takeAdvert(e)
-	case Stalled:
-		c.takeStalled(e)
 	case SilenceAsked:
 		c.takeSilenceAsked(e)
 	case Polled:

@@ -93,7 +93,7 @@ const (
 	// shutdownWithin bounds an orderly end.
 	shutdownWithin = 5 * time.Second
 	// contactEvery is how often the leader looks which peers answer, contactWithin how recent their answer must be.
-	contactEvery  = 100 * time.Millisecond
+	contactEvery  = 500 * time.Millisecond
 	contactWithin = time.Second
 )
 
@@ -115,9 +115,9 @@ type Driver struct {
 
 	lead      leadership
 	reigning  atomic.Uint64 // term of the reign on the wire
-	listening atomic.Bool   // for the adverts of a leader
 	view      atomic.Pointer[View]
-	reachable string // what was last told to the core
+	contact   *time.Ticker // runs while this node leads
+	reachable string       // what was last told to the core
 }
 
 // leadership is the context of the calls made as leader of one term.
@@ -155,9 +155,6 @@ func (d *Driver) Run(ctx context.Context) error {
 	d.ended = work.Done()
 	d.lead = leadership{ctx: work, end: func() {}}
 	d.tasks.Go(func() error { d.serveNudges(work); return nil })
-	if d.cfg.Hints {
-		d.tasks.Go(func() error { d.pulse(work); return nil })
-	}
 	err := d.loop(ctx, work)
 	cancel()
 	return errors.Join(err, d.tasks.Wait())
@@ -166,8 +163,9 @@ func (d *Driver) Run(ctx context.Context) error {
 func (d *Driver) loop(stop, work context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	contact := time.NewTicker(contactEvery)
-	defer contact.Stop()
+	d.contact = time.NewTicker(contactEvery)
+	defer d.contact.Stop()
+	d.contact.Stop() // until this node leads
 	stopping := stop.Done()
 	var giveUp <-chan time.Time
 	for {
@@ -189,7 +187,7 @@ func (d *Driver) loop(stop, work context.Context) error {
 			e = d.advert(h)
 		case a := <-d.asks:
 			e = d.register(a)
-		case <-contact.C:
+		case <-d.contact.C:
 			if e = d.contacts(); e == nil {
 				continue
 			}
@@ -231,7 +229,6 @@ func (d *Driver) step(ctx context.Context, e Event) (done bool, err error) {
 		}
 		d.perform(ctx, a)
 	}
-	d.listening.Store(d.core.listens())
 	d.publish()
 	return done, err
 }
@@ -256,10 +253,12 @@ func (d *Driver) leadershipChanged(work context.Context, l election.Leadership) 
 		d.lead.end()
 		d.lead = leadership{ctx: work, end: func() {}}
 		d.reachable = ""
+		d.contact.Stop()
 	}
 	if l.Self && l.Term != d.lead.term {
 		ctx, end := context.WithCancel(work)
 		d.lead = leadership{term: l.Term, ctx: ctx, end: end}
+		d.contact.Reset(contactEvery)
 	}
 	return Leadership{Term: l.Term, Leader: fsm.NodeName(l.Leader), Self: l.Self}
 }

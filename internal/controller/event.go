@@ -98,9 +98,6 @@ type AdvertHeard struct {
 	At       time.Duration // CLOCK_BOOTTIME when it was read
 }
 
-// Stalled says that this process was not scheduled for so long, until now.
-type Stalled struct{ For time.Duration }
-
 // SilenceAsked is a voter's question whether this node misses the leader's adverts too. Answered by a Reply.
 type SilenceAsked struct {
 	Op      Op
@@ -144,7 +141,6 @@ func (TransferAsked) event()   {}
 func (ShutdownAsked) event()   {}
 func (Tick) event()            {}
 func (AdvertHeard) event()     {}
-func (Stalled) event()         {}
 func (SilenceAsked) event()    {}
 func (Polled) event()          {}
 func (Hinted) event()          {}

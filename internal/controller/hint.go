@@ -36,6 +36,7 @@ const (
 type hint struct {
 	heard     time.Duration // when the leader was last heard in this term, or this node itself last stood still; 0: not armed
 	interval  time.Duration // between the leader's adverts, as they say
+	ran       time.Duration // when this node last ran because it had to know that it does
 	notBefore time.Duration // after a suspicion that was refuted
 	refuted   int           // in a row
 	op        Op
@@ -79,17 +80,33 @@ func (c *Core) takeAdvert(e AdvertHeard) {
 	h.heard, h.interval, h.refuted = max(h.heard, e.At), e.Interval, 0
 }
 
-// takeStalled discards the silence that this node heard while it stood still itself.
-func (c *Core) takeStalled(e Stalled) {
+// awakeAt is when this node has to run next to be sure that it was awake while the leader was silent: four times in each interval, from
+// the first advert that is overdue. 0: there is nothing to listen for.
+func (c *Core) awakeAt() time.Duration {
 	h := &c.hint
+	if !c.listens() {
+		return 0
+	}
+	return max(h.heard+h.interval, h.ran) + h.interval/4
+}
+
+// considerStall discards the silence that this node heard while it stood still itself for longer than an advertisement interval.
+func (c *Core) considerStall() {
+	h, at := &c.hint, c.awakeAt()
+	if at == 0 || c.now < at {
+		return
+	}
+	h.ran = c.now
+	late := c.now - at
+	if late <= h.interval*3/4 {
+		return
+	}
 	h.counts.Stalls++
-	h.counts.LongestStall = max(h.counts.LongestStall, e.For.Milliseconds())
+	h.counts.LongestStall = max(h.counts.LongestStall, late.Milliseconds())
 	if h.op != 0 {
 		c.refute()
 	}
-	if h.heard != 0 {
-		h.heard = c.now
-	}
+	h.heard = c.now
 }
 
 // grace is how long a suspect is waited for. The questions go out that much before Master_Down_Interval ends.
@@ -98,7 +115,7 @@ func (h *hint) grace() time.Duration { return min(max(h.interval/4, graceFloor),
 // silentAt returns when the leader's silence is long enough for this node to ask the others, 0 without an armed hint.
 func (c *Core) silentAt() time.Duration {
 	h := &c.hint
-	if !c.cfg.Hints || h.heard == 0 || h.spent || h.op != 0 || c.lead.Self || c.lead.Leader == "" {
+	if !c.listens() || h.op != 0 {
 		return 0
 	}
 	down := vrrpwire.MasterDownInterval(c.cfg.Self.Priority, h.interval, vrrpwire.Version3)
@@ -133,16 +150,12 @@ func fitness(n fsm.Node) int {
 
 // listens reports whether a silence of the leader would mean something.
 func (c *Core) listens() bool {
-	return c.cfg.Hints && c.hint.heard != 0 && !c.hint.spent && !c.lead.Self
+	return c.cfg.Hints && c.hint.heard != 0 && !c.hint.spent && !c.lead.Self && c.lead.Leader != ""
 }
 
 func (c *Core) considerHint() {
 	h, at := &c.hint, c.silentAt()
 	if at == 0 || c.now < at {
-		return
-	}
-	if c.now-at > h.interval {
-		c.takeStalled(Stalled{For: c.now - at}) // nobody ran this node when it was time to ask
 		return
 	}
 	h.op = c.nextOp()

@@ -17,8 +17,6 @@ const (
 	silencePath = "/v1/silence"
 	// pollWithin bounds the question to the other voters. One that needs longer is itself no help.
 	pollWithin = 100 * time.Millisecond
-	// pulseAtRest is how often the pulse looks whether there is something to listen for.
-	pulseAtRest = time.Second
 	// hintWithin bounds handing a hint to Raft.
 	hintWithin = time.Second
 )
@@ -205,30 +203,5 @@ func (d *Driver) hearAll(work context.Context, e Event) (done bool, err error) {
 		default:
 			return false, nil
 		}
-	}
-}
-
-// pulse tells the core when this process was not scheduled for longer than an advertisement interval: what it did not hear meanwhile
-// says nothing about the leader. Where nothing is listened for it rests.
-func (d *Driver) pulse(ctx context.Context) {
-	timer := time.NewTimer(pulseAtRest)
-	defer timer.Stop()
-	due := d.clock() + pulseAtRest
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		}
-		late := d.clock() - due
-		if late > d.cfg.Advert && d.Tell(ctx, Stalled{For: late}) != nil {
-			return
-		}
-		next := pulseAtRest
-		if d.listening.Load() {
-			next = d.cfg.Advert
-		}
-		due = d.clock() + next
-		timer.Reset(next)
 	}
 }

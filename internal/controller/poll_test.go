@@ -125,7 +125,7 @@ func TestOnlyAVoterPolls(t *testing.T) {
 func hinting(t *testing.T, v *voters) (d *Driver, stop func()) {
 	t.Helper()
 	cfg := testConfig()
-	cfg.Hints, cfg.Advert = true, 10*time.Millisecond
+	cfg.Hints = true
 	cfg.Senders = map[netip.Addr]fsm.NodeName{netip.MustParseAddr("10.0.0.2"): "node-b"}
 	d = v.driverOf(cfg)
 	d.ports.Ballot, d.ports.Peers = v, v
@@ -187,52 +187,5 @@ func TestAnUnreadAdvertIsNoSilence(t *testing.T) {
 		if asked := d.View().Hints.Asked; asked != 0 {
 			t.Errorf("asked %d times, although adverts were waiting in the socket", asked)
 		}
-	})
-}
-
-// TestPulse: a process that was not scheduled for longer than an advertisement interval is told so; here its clock jumps.
-func TestPulse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		v := &voters{world: newWorld(), words: map[string]string{}}
-		var jump time.Duration
-		var mu sync.Mutex
-		cfg := testConfig()
-		cfg.Hints, cfg.Advert = true, 10*time.Millisecond
-		d := NewDriver(cfg, Ports{Raft: v, Quorum: v, Peers: v, Ballot: v, EC2: v, Health: v, Wire: v, Replica: v.replica}, func() time.Duration {
-			mu.Lock()
-			defer mu.Unlock()
-			return v.now() + jump
-		}, nil)
-		ctx, cancel := context.WithCancel(t.Context())
-		go d.pulse(ctx)
-		pause := pulseAtRest
-		expect := func(after time.Duration, want bool) {
-			t.Helper()
-			mu.Lock()
-			jump += after
-			mu.Unlock()
-			time.Sleep(pause)
-			synctest.Wait()
-			select {
-			case e := <-d.results:
-				if !want {
-					t.Errorf("a jump of %v is told as %+v", after, e)
-				}
-			default:
-				if want {
-					t.Errorf("a jump of %v is not told", after)
-				}
-			}
-		}
-		expect(0, false)
-		expect(9*time.Millisecond, false)
-		expect(11*time.Millisecond, true)
-		d.listening.Store(true)
-		expect(0, false) // the last one at rest
-		pause = cfg.Advert
-		expect(9*time.Millisecond, false)
-		expect(11*time.Millisecond, true)
-		cancel()
-		synctest.Wait()
 	})
 }

@@ -101,7 +101,7 @@ func (p *play) run(script string) string {
 
 func (p *play) input(words []string) {
 	if d, ok := strings.CutPrefix(words[0], "+"); ok {
-		p.now += p.duration(d)
+		p.pass(p.duration(d))
 		words = words[1:]
 	}
 	if p.core == nil && words[0] != "config" {
@@ -196,8 +196,9 @@ func (p *play) event(verb string, words []string, rest string) Event {
 			e.Priority = uint8(p.number(words[2]))
 		}
 		return e
-	case "stalled":
-		return Stalled{For: p.duration(rest)}
+	case "stalled": // the clock goes on, and nobody runs the core
+		p.now += p.duration(rest)
+		return Tick{}
 	case "silence-asked":
 		return SilenceAsked{Op: 902, Suspect: fsm.NodeName(words[0]), Term: p.number(words[1])}
 	case "polled":
@@ -317,8 +318,17 @@ func (p *play) commit() {
 }
 
 // wait lets time pass, with a Tick at each deadline.
+// pass lets time go by before an event. Without hints the ticks on the way are left out: an event may well come before one that is due.
+func (p *play) pass(d time.Duration) {
+	if p.core == nil || !p.cfg.Hints {
+		p.now += d
+		return
+	}
+	p.wait(p.now + d)
+}
+
 func (p *play) wait(until time.Duration) {
-	for range 100 {
+	for range 1000 {
 		d := p.core.Deadline()
 		if d == 0 || d > until {
 			p.now = until

@@ -28,7 +28,7 @@ type expectation struct {
 // timers takes longer than heartbeat.
 func TestFaults(t *testing.T) {
 	sandboxtest.Need(t)
-	const heartbeat = 500 * time.Millisecond // raft.heartbeat_timeout, the shortest time to an election
+	const heartbeat = time.Second // raft.heartbeat_timeout, the shortest time to an election
 	expected := map[string]expectation{
 		"haproxy-kill":   {usually: []requirement{movesOnce, firstCallWithin(heartbeat)}},
 		"haproxy-hang":   {usually: []requirement{movesOnce, noticedWithin(3 * time.Second)}},

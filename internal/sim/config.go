@@ -86,7 +86,7 @@ func (l *life) coreConfig() controller.Config {
 		Self: fsm.Attributes{Name: fsm.NodeName(n.name), Address: n.address(), Priority: n.priority, ENI: n.eni(),
 			PrivateIP: n.ip.String(), Version: "sim"},
 		Address: address, Target: n.target(), Fencing: s.Fencing, Drift: s.Drift, Timing: timing,
-		Hints: s.Hints, Advert: s.Advert, Senders: senders,
+		Hints: s.Hints, Senders: senders,
 		Preempt: s.Preempt, PreemptDelay: 2 * time.Second,
 		Jitter:    n.world.dice.upTo,
 		WallClock: func() int64 { return time.Now().UnixMilli() },

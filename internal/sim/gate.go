@@ -20,18 +20,22 @@ func (g *gate) close() {
 func (g *gate) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.shut != nil {
-		close(g.shut)
-		g.shut = nil
-	}
+	g.release()
 }
 
 // demolish opens the gate for good.
 func (g *gate) demolish() {
-	g.open()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.gone = true
+	g.release()
+}
+
+func (g *gate) release() {
+	if g.shut != nil {
+		close(g.shut)
+		g.shut = nil
+	}
 }
 
 // isShut reports whether pass would wait.

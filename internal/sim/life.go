@@ -74,7 +74,7 @@ func (l *life) kill() {
 
 // run is openAgent and agent.run of cmd/hacluster.
 func (l *life) run() error {
-	defer l.end()
+	defer l.kill() // nobody waits at the gates of a process that has ended by itself
 	defer l.node.haproxy.unwatch(l.health)
 	rpc := &lateHandler{}
 	replica := controller.NewReplica()

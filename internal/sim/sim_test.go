@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,6 +93,20 @@ func TestGate(t *testing.T) {
 			t.Errorf("held for %v, want 2s", took)
 		}
 	})
+}
+
+// TestGateFallsForGood: who shuts it while it is being demolished does not shut it.
+func TestGateFallsForGood(t *testing.T) {
+	for range 1000 {
+		var g gate
+		var both sync.WaitGroup
+		both.Go(g.close)
+		both.Go(g.demolish)
+		both.Wait()
+		if g.isShut() {
+			t.Fatal("shut for ever")
+		}
+	}
 }
 
 // TestTraceKeepsBothEnds: the beginning of a long run and its end are what explains it.
