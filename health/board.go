@@ -27,7 +27,8 @@ type board struct {
 type checkState struct {
 	CheckStatus
 	rise, fall     int
-	passed, failed int // results in a row
+	passed, failed int  // results in a row
+	decided        bool // it has passed or failed often enough for a first verdict
 }
 
 func newBoard(log *zap.Logger) *board {
@@ -65,7 +66,7 @@ func (b *board) probed(check int, life uint64, detail string, err error) {
 		return
 	}
 	c := b.checks[check]
-	was := c.Healthy
+	was := *c
 	c.count(detail, err)
 	b.publish(c, was)
 }
@@ -77,7 +78,7 @@ func (c *checkState) count(detail string, err error) {
 		c.failed++
 		c.Detail = fmt.Sprintf("%v (%d of %d)", err, min(c.failed, c.fall), c.fall)
 		if c.failed >= c.fall {
-			c.Healthy = false
+			c.Healthy, c.decided = false, true
 		}
 		return
 	}
@@ -85,7 +86,7 @@ func (c *checkState) count(detail string, err error) {
 	c.passed++
 	c.Detail = detail
 	if c.passed >= c.rise {
-		c.Healthy = true
+		c.Healthy, c.decided = true, true
 	} else if !c.Healthy {
 		c.Detail = fmt.Sprintf("has passed %d of %d times", c.passed, c.rise)
 	}
@@ -96,8 +97,8 @@ func (b *board) found(check int, detail string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.checks[check]
-	was := c.Healthy
-	c.Healthy, c.Detail = true, detail
+	was := *c
+	c.Healthy, c.decided, c.Detail = true, true, detail
 	b.publish(c, was)
 }
 
@@ -106,9 +107,9 @@ func (b *board) lost(check int, detail string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.checks[check]
-	was := c.Healthy
-	c.Healthy, c.Detail = false, detail
-	if was {
+	was := *c
+	c.Healthy, c.decided, c.Detail = false, true, detail
+	if was.Healthy {
 		b.life++
 		for _, other := range b.checks {
 			other.forget(c)
@@ -139,15 +140,16 @@ func (b *board) stop() {
 	b.newest.Store(s)
 }
 
-// publish stores the new status, and delivers it if c changed.
-func (b *board) publish(c *checkState, was bool) {
+// publish stores the new status, and delivers it if c changed and a verdict on the whole is possible: the first results of a start are
+// waited for, as keepalived does in Init.
+func (b *board) publish(c *checkState, was checkState) {
 	now := boottime.Now()
-	if c.Healthy != was {
+	if c.Healthy != was.Healthy {
 		c.Since = now
 	}
 	s := b.summary(now)
 	b.newest.Store(s)
-	if c.Healthy == was {
+	if c.Healthy == was.Healthy && c.decided == was.decided || !b.decided() {
 		return
 	}
 	select { // take back what was not read
@@ -158,13 +160,23 @@ func (b *board) publish(c *checkState, was bool) {
 	b.log.Info("check changed", zap.String("check", c.Name), zap.Bool("healthy", c.Healthy), zap.String("detail", c.Detail))
 }
 
-// summary blames the first unhealthy check: a dead process explains what the probes then say.
+// decided reports whether the whole is known to be healthy or unhealthy: no check is open, or one has failed for certain.
+func (b *board) decided() bool {
+	return !slices.ContainsFunc(b.checks, func(c *checkState) bool { return !c.decided }) ||
+		slices.ContainsFunc(b.checks, func(c *checkState) bool { return c.decided && !c.Healthy })
+}
+
+// summary blames the first unhealthy check, those without a verdict last: a dead process explains what the probes then say.
 func (b *board) summary(now time.Duration) *Status {
 	s := &Status{Healthy: true, Reason: "all checks pass", At: now}
 	for _, c := range b.checks {
 		s.Checks = append(s.Checks, c.CheckStatus)
 	}
-	if i := slices.IndexFunc(s.Checks, func(c CheckStatus) bool { return !c.Healthy }); i >= 0 {
+	i := slices.IndexFunc(b.checks, func(c *checkState) bool { return c.decided && !c.Healthy })
+	if i < 0 {
+		i = slices.IndexFunc(b.checks, func(c *checkState) bool { return !c.Healthy })
+	}
+	if i >= 0 {
 		s.Healthy, s.Reason = false, s.Checks[i].reason()
 	}
 	return s

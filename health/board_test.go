@@ -105,7 +105,7 @@ func TestReasonNamesTheRoot(t *testing.T) {
 	want := []string{
 		"start: haproxy process has not been looked for yet",
 		"http passes: haproxy process has not been looked for yet",
-		"process found: http check has passed 1 of 2 times [published: http check has passed 1 of 2 times]",
+		"process found: http check has passed 1 of 2 times",
 		"http passes again: all checks pass [published: all checks pass]",
 		"process found with another worker: all checks pass",
 		"process lost: haproxy master process 1 exited [published: haproxy master process 1 exited]",
@@ -119,6 +119,47 @@ func TestReasonNamesTheRoot(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, tr.lines); diff != "" {
 		t.Errorf("transcript (-want +got):\n%s", diff)
+	}
+}
+
+// TestFirstResultsAreWaitedFor: a node is not at fault because its checks have only begun; but what is certain is said at once.
+func TestFirstResultsAreWaitedFor(t *testing.T) {
+	tests := []struct {
+		name  string
+		steps func(b *board, process, http int)
+		want  string // published in the end
+	}{
+		{"the process is there, http has not answered yet", func(b *board, process, _ int) { b.found(process, "haproxy process 1") }, ""},
+		{"http passes once of twice", func(b *board, process, http int) {
+			b.found(process, "haproxy process 1")
+			b.probed(http, 0, "answered 200", nil)
+		}, ""},
+		{"http passes twice", func(b *board, process, http int) {
+			b.found(process, "haproxy process 1")
+			b.probed(http, 0, "answered 200", nil)
+			b.probed(http, 0, "answered 200", nil)
+		}, "all checks pass"},
+		{"there is no process", func(b *board, process, _ int) { b.lost(process, "no haproxy process found") }, "no haproxy process found"},
+		{"http fails twice", func(b *board, _, http int) {
+			b.probed(http, 0, "", errors.New("timed out"))
+			b.probed(http, 0, "", errors.New("timed out"))
+		}, "http check timed out (2 of 2)"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBoard(zap.NewNop())
+			process, http := b.add(checkProcess, "haproxy process has not been looked for yet", 1, 1), b.add(checkHTTP, "has not passed yet", 2, 2)
+			tt.steps(b, process, http)
+			got := ""
+			select {
+			case s := <-b.updates:
+				got = s.Reason
+			default:
+			}
+			if got != tt.want {
+				t.Errorf("published %q, want %q", got, tt.want)
+			}
+		})
 	}
 }
 
