@@ -172,7 +172,28 @@ func (c *Core) claimObserved(a eip.Address) {
 		c.proposeClaim(having(fsm.Adopt, a))
 		return
 	}
+	if c.address().Claim == nil && !a.Free() && c.now-k.since < birthPatience {
+		c.leaveFirst(a)
+		return
+	}
 	c.proposeClaim(having(fsm.Takeover, a))
+}
+
+// birthPatience is how long the first leader of a cluster leaves the address where it found it: the node that has it may only be
+// about to join.
+const birthPatience = 3 * time.Second
+
+// leaveFirst makes the node that has the address the first to claim it, by adoption, which is no call and no gap.
+func (c *Core) leaveFirst(a eip.Address) {
+	for _, n := range c.fitTargets() {
+		if n.ENI == string(a.ENI) {
+			c.departure.wantedTo = n.Name
+			c.departure.want(string(n.Name) + " has the address already")
+			c.claim.step = idle
+			return
+		}
+	}
+	c.retryClaim(reading, errors.New("the address is in use, and the cluster is new: looking whether that is a node of it"))
 }
 
 // having is a claim after a read.
