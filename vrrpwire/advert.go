@@ -34,6 +34,7 @@ const (
 	headerLen      = 8
 	checksumOffset = 6
 	addressLen     = 4
+	addressLen6    = 16
 	maxAddresses   = 1<<8 - 1
 	authLen        = 8
 )
@@ -41,17 +42,43 @@ const (
 // AuthType is the authentication type of VRRPv2 (RFC 2338 section 5.3.6; RFC 3768 keeps only AuthNone).
 type AuthType uint8
 
-// Authentication types. AH travels under IP protocol 51 and is not spoken here.
+// Authentication types. AH travels under IP protocol 51; it is known by its number and not spoken here.
 const (
 	AuthNone AuthType = 0
 	AuthPass AuthType = 1
+	AuthAH   AuthType = 2
 )
+
+// String returns keepalived's word for the type.
+func (t AuthType) String() string {
+	switch t {
+	case AuthNone:
+		return "none"
+	case AuthPass:
+		return "PASS"
+	case AuthAH:
+		return "AH"
+	default:
+		return fmt.Sprintf("type %d", uint8(t))
+	}
+}
 
 // Auth is the authentication field of VRRPv2. The password travels in clear text: it guards against a
 // misconfigured neighbour, not against an attacker.
 type Auth struct {
 	Type AuthType
-	Key  [authLen]byte // the password, padded with NUL; zero with AuthNone
+	Key  [authLen]byte // the password, padded with NUL; zero with other types
+}
+
+// Password returns the authentication by a password of 1 to 8 bytes. keepalived cuts a longer auth_pass without a word; here it is
+// an error that names the remedy and not the password.
+func Password(password string) (Auth, error) {
+	if n := len(password); n == 0 || n > authLen {
+		return Auth{}, fmt.Errorf("password of %d bytes: VRRPv2 carries 1 to %d; of a longer one keepalived uses the first %d", n, authLen, authLen)
+	}
+	auth := Auth{Type: AuthPass}
+	copy(auth.Key[:], password)
+	return auth, nil
 }
 
 // Advertisement is the one message of VRRP, in Go's units.
@@ -60,47 +87,35 @@ type Advertisement struct {
 	VRID      uint8         // virtual router, 1 to 255
 	Priority  uint8         // PriorityStop, 1 to 254, or PriorityOwner
 	Interval  time.Duration // VRRPv2: 1 s to 255 s; VRRPv3: 10 ms to 40.95 s
-	Addresses []netip.Addr  // IPv4; nil when the advertisement names none
+	Addresses []netip.Addr  // IPv4, except in Decoded; nil when the advertisement names none
 	Auth      Auth          // VRRPv2 only
 }
 
 // Parse reads one advertisement from the payload of an IPv4 packet that went from src to dst.
 //
 // Every error is a *PacketError which names keepalived's counter and wraps ErrMalformed; the advertisement is then
-// the zero value. Parse judges the bytes alone: whether VRID, version or interval are the expected ones is the
-// listener's business. Without addresses it does not allocate.
+// the zero value. Parse judges the bytes alone, in keepalived's order: whether VRID, version, interval or password are the
+// expected ones is the listener's business. Without addresses it does not allocate.
 func Parse(payload []byte, src, dst netip.Addr, mode ChecksumMode) (Advertisement, error) {
-	if len(payload) < headerLen {
-		return Advertisement{}, malformed(ReasonLength, "%d bytes, want at least %d", len(payload), headerLen)
-	}
-	version, count := payload[0]>>4, int(payload[3])
-	if version != Version2 && version != Version3 {
-		return Advertisement{}, malformed(ReasonVersion, "version %d", version)
-	}
-	if want := encodedLen(version, count); len(payload) != want {
-		return Advertisement{}, malformed(ReasonLength, "%d bytes with %d addresses, want %d", len(payload), count, want)
-	}
-	if kind := payload[0] & 0x0f; kind != typeAdvert {
-		return Advertisement{}, malformed(ReasonType, "packet type %d", kind)
-	}
-	auth, err := parseAuth(version, payload)
+	s, err := shapeOf(payload, netip.IPv4Unspecified())
 	if err != nil {
 		return Advertisement{}, err
+	}
+	if len(payload) != s.size() {
+		return Advertisement{}, s.wrongLength(payload)
+	}
+	advert, err := s.header(payload)
+	if err != nil {
+		return Advertisement{}, err
+	}
+	if advert.Auth.Type == AuthAH {
+		return Advertisement{}, malformed(ReasonAuthMismatch, "authentication %v without its header", AuthAH)
 	}
 	if !checksumOK(payload, src, dst, mode) {
 		return Advertisement{}, malformed(ReasonChecksum, "checksum %#04x", binary.BigEndian.Uint16(payload[checksumOffset:]))
 	}
-	if payload[1] == 0 {
-		return Advertisement{}, malformed(ReasonVRID, "virtual router 0")
-	}
-	interval := parseInterval(version, payload)
-	if interval == 0 {
-		return Advertisement{}, malformed(ReasonInterval, "interval 0")
-	}
-	return Advertisement{
-		Version: version, VRID: payload[1], Priority: payload[2], Interval: interval,
-		Addresses: parseAddresses(payload, count), Auth: auth,
-	}, nil
+	advert.Addresses = s.addresses(payload)
+	return advert, nil
 }
 
 // Append encodes the advertisement for a packet from src to dst, appends it to b and returns the longer slice.
@@ -159,44 +174,94 @@ func CheckInterval(interval time.Duration, version uint8) error {
 	return nil
 }
 
-func encodedLen(version uint8, count int) int {
-	n := headerLen + count*addressLen
-	if version == Version2 {
-		n += authLen
-	}
-	return n
+// shape is how a message is laid out, as its first bytes say.
+type shape struct {
+	version    uint8
+	count      int // addresses
+	addressLen int // of each
+	authLen    int
 }
 
-// parseAuth returns no key for AuthNone: RFC 3768 section 5.3.10 has receivers ignore those bytes.
-func parseAuth(version uint8, payload []byte) (Auth, error) {
-	if version != Version2 {
+// shapeOf tells IPv4 from IPv6 by the packet's source. keepalived sends no authentication data over IPv6, in VRRPv2 either.
+func shapeOf(payload []byte, src netip.Addr) (shape, error) {
+	if len(payload) < headerLen {
+		return shape{}, malformed(ReasonLength, "%d bytes, want at least %d", len(payload), headerLen)
+	}
+	s := shape{version: payload[0] >> 4, count: int(payload[3]), addressLen: addressLen}
+	if s.version != Version2 && s.version != Version3 {
+		return shape{}, malformed(ReasonVersion, "version %d", s.version)
+	}
+	switch {
+	case src.Is6():
+		s.addressLen = addressLen6
+	case s.version == Version2:
+		s.authLen = authLen
+	}
+	return s, nil
+}
+
+func (s shape) size() int { return headerLen + s.count*s.addressLen + s.authLen }
+
+func (s shape) wrongLength(payload []byte) error {
+	return malformed(ReasonLength, "%d bytes with %d addresses, want %d", len(payload), s.count, s.size())
+}
+
+// header reads all but the addresses of a message that has the right length.
+func (s shape) header(message []byte) (Advertisement, error) {
+	kind, vrid, priority := message[0]&0x0f, message[1], message[2]
+	auth, err := s.auth(message)
+	if err != nil {
+		return Advertisement{}, err
+	}
+	interval := s.interval(message)
+	switch {
+	case interval == 0:
+		return Advertisement{}, malformed(ReasonInterval, "interval 0")
+	case kind != typeAdvert:
+		return Advertisement{}, malformed(ReasonType, "packet type %d", kind)
+	case vrid == 0:
+		return Advertisement{}, malformed(ReasonVRID, "virtual router 0")
+	}
+	return Advertisement{Version: s.version, VRID: vrid, Priority: priority, Interval: interval, Auth: auth}, nil
+}
+
+// auth returns a key for AuthPass only: RFC 3768 section 5.3.10 has receivers ignore those bytes without authentication, and under
+// AH the key is in another header.
+func (s shape) auth(message []byte) (Auth, error) {
+	if s.version != Version2 {
 		return Auth{}, nil
 	}
-	switch kind := AuthType(payload[4]); kind {
-	case AuthNone:
-		return Auth{}, nil
-	case AuthPass:
-		return Auth{Type: AuthPass, Key: [authLen]byte(payload[len(payload)-authLen:])}, nil
+	switch kind := AuthType(message[4]); {
+	case kind == AuthPass && s.authLen > 0:
+		return Auth{Type: AuthPass, Key: [authLen]byte(message[len(message)-authLen:])}, nil
+	case kind == AuthNone, kind == AuthPass, kind == AuthAH:
+		return Auth{Type: kind}, nil
 	default:
 		return Auth{}, malformed(ReasonAuthType, "authentication type %d", kind)
 	}
 }
 
-// parseInterval masks the four reserved bits of VRRPv3, which RFC 9568 section 5.2.6 has receivers ignore.
-func parseInterval(version uint8, payload []byte) time.Duration {
-	if version == Version2 {
-		return time.Duration(payload[5]) * unitV2
+// interval masks the four reserved bits of VRRPv3, which RFC 9568 section 5.2.6 has receivers ignore.
+func (s shape) interval(message []byte) time.Duration {
+	if s.version == Version2 {
+		return time.Duration(message[5]) * unitV2
 	}
-	return time.Duration(binary.BigEndian.Uint16(payload[4:])&maxUnitsV3) * unitV3
+	return time.Duration(binary.BigEndian.Uint16(message[4:])&maxUnitsV3) * unitV3
 }
 
-func parseAddresses(payload []byte, count int) []netip.Addr {
-	if count == 0 {
+// addresses returns nil for none.
+func (s shape) addresses(message []byte) []netip.Addr {
+	if s.count == 0 {
 		return nil
 	}
-	addresses := make([]netip.Addr, count)
+	addresses := make([]netip.Addr, s.count)
 	for i := range addresses {
-		addresses[i] = netip.AddrFrom4([addressLen]byte(payload[headerLen+i*addressLen:]))
+		octets := message[headerLen+i*s.addressLen:]
+		if s.addressLen == addressLen6 {
+			addresses[i] = netip.AddrFrom16([addressLen6]byte(octets))
+		} else {
+			addresses[i] = netip.AddrFrom4([addressLen]byte(octets))
+		}
 	}
 	return addresses
 }
@@ -229,7 +294,7 @@ func (a Auth) encodable(version uint8) error {
 	case version != Version2:
 		return fmt.Errorf("VRRPv%d has no authentication", version)
 	case a.Type != AuthPass:
-		return fmt.Errorf("authentication type %d with a key: want %d (PASS)", a.Type, AuthPass)
+		return fmt.Errorf("authentication %v with a key: want %v", a.Type, AuthPass)
 	default:
 		return nil
 	}

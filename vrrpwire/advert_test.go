@@ -106,7 +106,8 @@ func TestParseRejects(t *testing.T) {
 		"version 1":                         {"1133 6501 0032 498d 0a630064", ReasonVersion},
 		"version 4":                         {"4133 6501 0032 498d 0a630064", ReasonVersion},
 		"type 2":                            {"3233 6501 0032 498d 0a630064", ReasonType},
-		"authentication by AH":              {"2133 6500 0201 77cb 0000000000000000", ReasonAuthType},
+		"authentication by AH":              {"2133 6500 0201 77cb 0000000000000000", ReasonAuthMismatch},
+		"an authentication type nobody has": {"2133 6500 0301 76cb 0000000000000000", ReasonAuthType},
 		"checksum off by one":               {"3133 6501 0032 498e 0a630064", ReasonChecksum},
 		"priority changed on the way":       {"3133 6601 0032 498d 0a630064", ReasonChecksum},
 		"checksum without pseudo-header":    {"3133 6501 0032 5ed2 0a630064", ReasonChecksum},
@@ -152,7 +153,7 @@ func TestAppendRejects(t *testing.T) {
 			func(a *Advertisement) { a.Auth = Auth{Type: AuthPass} }, "VRRPv3 has no authentication",
 		},
 		"key without type": {
-			func(a *Advertisement) { a.Version, a.Auth = 2, Auth{Key: [8]byte{1}} }, "authentication type 0 with a key",
+			func(a *Advertisement) { a.Version, a.Auth = 2, Auth{Key: [8]byte{1}} }, "authentication none with a key",
 		},
 	}
 	for name, test := range tests {

@@ -174,14 +174,14 @@ func (e *Endpoint) check() error {
 // answered leaves seconds later, without a check, even if this process is dead by then.
 func (e *Endpoint) survey() {
 	for _, peer := range e.cfg.Peers {
-		e.obstacles[peer] = e.conn.obstacle(peer)
+		e.out.obstacles[peer] = e.conn.obstacle(peer)
 	}
 }
 
 // broadcast sends one logical advert to each peer, all with the same IP ID as keepalived does, and reports whether
 // any packet left. An unreachable peer does not keep the others from hearing it. A survey precedes it.
 func (e *Endpoint) broadcast(priority uint8) bool {
-	e.ipID = max(e.ipID+1, 1) // the kernel would replace 0
+	e.out.ipID = max(e.out.ipID+1, 1) // the kernel would replace 0
 	left := false
 	for _, peer := range e.cfg.Peers {
 		err := e.sendTo(peer, priority)
@@ -192,15 +192,15 @@ func (e *Endpoint) broadcast(priority uint8) bool {
 }
 
 func (e *Endpoint) sendTo(peer netip.Addr, priority uint8) error {
-	if err := e.obstacles[peer]; err != nil {
+	if err := e.out.obstacles[peer]; err != nil {
 		return err
 	}
-	b, err := e.cfg.advert(priority).Append(e.buf[:0], e.cfg.Source, peer, e.cfg.Checksum)
+	b, err := e.cfg.advert(priority).Append(e.out.buf[:0], e.cfg.Source, peer, e.cfg.Checksum)
 	if err != nil {
 		return err
 	}
-	e.buf = b
-	return e.conn.send(peer, e.ipID, b)
+	e.out.buf = b
+	return e.conn.send(peer, e.out.ipID, b)
 }
 
 // noteSend logs a peer that cannot be sent to once, and once more when it can be again.
@@ -211,8 +211,8 @@ func (e *Endpoint) noteSend(peer netip.Addr, err error) {
 	case err != nil:
 		e.stats.SendErrors++
 	}
-	if failing := err != nil; failing != e.failing[peer] {
-		e.failing[peer] = failing
+	if failing := err != nil; failing != e.out.failing[peer] {
+		e.out.failing[peer] = failing
 		if failing {
 			e.log.Warn("VRRP peer cannot be sent to", zap.Stringer(keyPeer, peer), zap.Error(err))
 		} else {

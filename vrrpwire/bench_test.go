@@ -83,3 +83,30 @@ func onWire(t testing.TB, advert Advertisement) []byte {
 	}
 	return wire
 }
+
+// What an advert costs beside the codec: the look at the route and the neighbour, once a peer, and the send.
+func BenchmarkSend(b *testing.B) {
+	v := newVeth(b)
+	var conn datagrams
+	var err error
+	inside(b, v.node, func() { conn, err = openRaw(nodeAddr, nodeDevice) })
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	wire := onWire(b, benchAdverts()[0].Advertisement)
+	b.Run("look", func(b *testing.B) {
+		for b.Loop() {
+			if err := conn.obstacle(peerAddr); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("send", func(b *testing.B) {
+		for b.Loop() {
+			if err := conn.send(peerAddr, 1, wire); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

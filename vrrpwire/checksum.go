@@ -39,26 +39,62 @@ func checksumOK(packet []byte, src, dst netip.Addr, mode ChecksumMode) bool {
 	return fold(onesSum(packet, src, dst, mode)) == 0xffff
 }
 
-// onesSum adds the packet, whose length is even for every legal advertisement, and the pseudo-header if the mode
-// asks for it. A packet has at most 1044 bytes, so 32 bits cannot overflow.
-func onesSum(packet []byte, src, dst netip.Addr, mode ChecksumMode) uint32 {
-	var sum uint32
-	for i := 0; i+1 < len(packet); i += 2 {
-		sum += uint32(binary.BigEndian.Uint16(packet[i:]))
+// checksumForm finds out what the checksum in a packet covers, the rule for its kind first.
+func checksumForm(packet []byte, src, dst netip.Addr) ChecksumForm {
+	multicastGroup := netip.AddrFrom4([4]byte{224, 0, 0, 18}) // RFC 9568 section 5.1.1.2
+	message, size := messageSum(packet), len(packet)
+	fits := func(pseudo uint32) bool { return fold(message+pseudo) == 0xffff }
+	switch {
+	case src.Is4() && packet[0]>>4 == Version2:
+		if fits(0) {
+			return FormAsV2
+		}
+	case fits(pseudoSum(src, dst, size)):
+		return FormPseudoHeader
+	case src.Is4() && fits(0):
+		return FormAsV2
+	case src.Is4() && fits(pseudoSum(src, multicastGroup, size)):
+		return FormOldUnicast
 	}
+	return FormNone
+}
+
+// onesSum adds the packet, and the pseudo-header if the mode asks for it.
+func onesSum(packet []byte, src, dst netip.Addr, mode ChecksumMode) uint32 {
+	sum := messageSum(packet)
 	if packet[0]>>4 == Version3 && mode == ChecksumPseudoHeader {
-		sum += addressSum(src) + addressSum(dst) + Protocol + uint32(len(packet))
+		sum += pseudoSum(src, dst, len(packet))
 	}
 	return sum
 }
 
-// addressSum counts an address that is not IPv4 as zero: such a packet cannot exist, so its checksum may be wrong.
+// messageSum adds a packet, whose length is even for every legal advertisement. It has at most 4096 bytes (255 IPv6 addresses), so 32
+// bits cannot overflow.
+func messageSum(packet []byte) uint32 {
+	var sum uint32
+	for i := 0; i+1 < len(packet); i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(packet[i:]))
+	}
+	return sum
+}
+
+// pseudoSum adds the pseudo-header. That of IPv6 (RFC 8200 section 8.1) has the same fields as that of IPv4, only wider.
+func pseudoSum(src, dst netip.Addr, size int) uint32 {
+	return addressSum(src) + addressSum(dst) + Protocol + uint32(size)
+}
+
+// addressSum counts what is no address as zero: such a packet cannot exist, so its checksum may be wrong.
 func addressSum(address netip.Addr) uint32 {
-	if !address.Is4() {
+	switch {
+	case address.Is4():
+		octets := address.As4()
+		return messageSum(octets[:])
+	case address.Is6():
+		octets := address.As16()
+		return messageSum(octets[:])
+	default:
 		return 0
 	}
-	octets := address.As4()
-	return uint32(binary.BigEndian.Uint16(octets[0:])) + uint32(binary.BigEndian.Uint16(octets[2:]))
 }
 
 func fold(sum uint32) uint16 {

@@ -69,36 +69,53 @@ type outbox interface {
 
 // rawConn is a raw IPv4 socket of protocol 112, bound to the source address.
 type rawConn struct {
-	conn  *ipv4.RawConn
-	fd    syscall.RawConn
-	src   netip.Addr
-	hops  *nextHops
-	buf   [maxPacket]byte
-	drops uint32 // the kernel's count when it was last read
+	conn   *ipv4.RawConn
+	fd     syscall.RawConn
+	src    netip.Addr
+	hops   *nextHops
+	device *device // nil: not bound to one
+	bound  int     // index of the device that the socket is bound to
+	buf    [maxPacket]byte
+	drops  uint32 // the kernel's count when it was last read
 }
 
-func openRaw(source netip.Addr, device string) (datagrams, error) {
+func openRaw(source netip.Addr, deviceName string) (datagrams, error) {
+	dev, err := openDevice(deviceName)
+	if err != nil {
+		return nil, err
+	}
+	hops, err := openNextHops(source, dev.current())
+	if err != nil {
+		dev.close()
+		return nil, err
+	}
+	raw, err := listenRaw(source, dev.current())
+	if err != nil {
+		dev.close()
+		hops.close()
+		return nil, explainOpen(err, source)
+	}
+	raw.hops, raw.device = hops, dev
+	return raw, nil
+}
+
+func listenRaw(source netip.Addr, device int) (*rawConn, error) {
 	var listen net.ListenConfig
-	if device != "" {
-		listen.Control = bindToDevice(device)
+	if device != 0 {
+		listen.Control = func(_, _ string, fd syscall.RawConn) error { return bindTo(fd, device) }
 	}
 	conn, err := listen.ListenPacket(context.Background(), fmt.Sprintf("ip4:%d", Protocol), source.String())
 	if err != nil {
-		return nil, explainOpen(err, source, device)
+		return nil, err
 	}
-	hops, err := openNextHops(source, device)
+	raw, err := newRawConn(conn.(*net.IPConn), source, device)
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	raw, err := newRawConn(conn.(*net.IPConn), source, hops)
-	if err != nil {
-		hops.close()
 		return nil, errors.Join(err, conn.Close())
 	}
 	return raw, nil
 }
 
-func newRawConn(conn *net.IPConn, source netip.Addr, hops *nextHops) (*rawConn, error) {
+func newRawConn(conn *net.IPConn, source netip.Addr, device int) (*rawConn, error) {
 	raw, err := ipv4.NewRawConn(conn)
 	if err != nil {
 		return nil, fmt.Errorf("set IP_HDRINCL on the VRRP socket: %w", err)
@@ -107,19 +124,34 @@ func newRawConn(conn *net.IPConn, source netip.Addr, hops *nextHops) (*rawConn, 
 	if err != nil {
 		return nil, fmt.Errorf("reach the descriptor of the VRRP socket: %w", err)
 	}
-	return &rawConn{conn: raw, fd: fd, src: source, hops: hops}, nil
+	return &rawConn{conn: raw, fd: fd, src: source, bound: device}, nil
 }
 
-func bindToDevice(device string) func(network, address string, c syscall.RawConn) error {
-	return func(_, _ string, c syscall.RawConn) error {
-		var bindErr error
-		err := c.Control(func(fd uintptr) { bindErr = unix.BindToDevice(int(fd), device) })
-		return errors.Join(err, os.NewSyscallError("SO_BINDTODEVICE "+device, bindErr))
+// bindTo binds to a device by its index. It takes Linux 5.1.
+func bindTo(fd syscall.RawConn, device int) error {
+	var bindErr error
+	err := fd.Control(func(fd uintptr) {
+		bindErr = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, device)
+	})
+	return errors.Join(err, os.NewSyscallError("setsockopt SO_BINDTOIFINDEX", bindErr))
+}
+
+// follow binds to the device that has taken the place of the one that the socket is bound to.
+func (c *rawConn) follow() error {
+	device := c.device.current()
+	if device == c.bound {
+		return nil
 	}
+	if err := bindTo(c.fd, device); err != nil {
+		return fmt.Errorf("bind the VRRP socket to the new interface %s: %w", c.device.name, err)
+	}
+	c.bound = device
+	c.hops.bind(device)
+	return nil
 }
 
 // explainOpen names the remedy for what an operator can get wrong.
-func explainOpen(err error, source netip.Addr, device string) error {
+func explainOpen(err error, source netip.Addr) error {
 	switch {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return fmt.Errorf("open a raw socket for VRRP: the process lacks the capability CAP_NET_RAW; give it with "+
@@ -127,15 +159,19 @@ func explainOpen(err error, source netip.Addr, device string) error {
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return fmt.Errorf("open a raw socket for VRRP: %v is no address of this machine; "+
 			"set the node's VRRP address to one that is: %w", source, err)
-	case errors.Is(err, unix.ENODEV):
-		return fmt.Errorf("open a raw socket for VRRP: there is no interface %q on this machine; "+
-			"name one that exists, or none to route by source address: %w", device, err)
 	default:
 		return fmt.Errorf("open a raw socket for VRRP on %v: %w", source, err)
 	}
 }
 
+// wait also looks for the device from time to time, and then returns although there may be no packet.
 func (c *rawConn) wait(ctx context.Context) error {
+	if c.device != nil {
+		c.device.look()
+		if err := c.conn.SetReadDeadline(time.Now().Add(lookEvery)); err != nil {
+			return fmt.Errorf("wait for VRRP packets: %w", err)
+		}
+	}
 	woken := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(woken)
@@ -151,7 +187,7 @@ func (c *rawConn) wait(ctx context.Context) error {
 		<-woken
 		return errors.Join(ctx.Err(), c.conn.SetReadDeadline(time.Time{}))
 	}
-	if err := errors.Join(err, pollErr); err != nil {
+	if err := errors.Join(err, pollErr); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("wait for VRRP packets: %w", err)
 	}
 	return nil
@@ -167,6 +203,9 @@ func readable(fd int) (bool, error) {
 }
 
 func (c *rawConn) recv() (packet, error) {
+	if err := c.follow(); err != nil {
+		return packet{}, err
+	}
 	var n int
 	var readErr, dropErr error
 	var drops uint32
@@ -276,6 +315,7 @@ func (c *rawConn) write(dst netip.Addr, protocol int, id uint16, payload []byte)
 
 // Close closes the sockets.
 func (c *rawConn) Close() error {
+	c.device.close()
 	c.hops.close()
 	return c.conn.Close()
 }

@@ -5,13 +5,16 @@
 // before each advert; the packets heard from peers are evidence and never authority, so none of them ends a reign.
 //
 //	advert.go      the message and its timers; units are converted here and nowhere else
+//	decode.go      the same for whoever looks on: captures, and packets that were rejected
 //	checksum.go    what the checksum covers
 //	errors.go      why packets are rejected, in keepalived's words
 //	config.go      one virtual router as this node speaks it
 //	conn.go        the raw socket
+//	device.go      the interface that it is bound to, also after that was pulled and plugged in again
 //	nexthop.go     whether a packet would leave at once
 //	endpoint.go    reign, resign, counters
 //	listener.go    drain the socket; accept or reject
+//	monitor.go     what was heard from whom, and what of it an operator should look at
 //	advertiser.go  the schedule, and the check right before each send
 //	segment.go     an in-memory wire for simulations
 //

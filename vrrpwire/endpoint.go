@@ -27,7 +27,8 @@ type Heard struct {
 	At            time.Duration // CLOCK_BOOTTIME when it was read, which is after it arrived
 }
 
-// Stats counts since Open. An advert counts once, however many peers it goes to.
+// Stats counts since Open. An advert counts once, however many peers it goes to. What keepalived counts too: advert_sent, pri_zero_sent,
+// advert_rcvd (Received), pri_zero_rcvd, become_master, release_master, and the reasons under their own names.
 type Stats struct {
 	Sent                 uint64            // adverts with the node's priority
 	PriorityZeroSent     uint64            // adverts with priority 0
@@ -37,6 +38,10 @@ type Stats struct {
 	Received             uint64            // adverts accepted from peers
 	PriorityZeroReceived uint64            // of these, with priority 0
 	HeardDropped         uint64            // of these, lost from a full Heard queue
+	ForeignMaster        uint64            // adverts of senders whose turn it is not, accepted or not
+	IntervalMismatch     uint64            // adverts accepted with another interval than this node's
+	BecomeMaster         uint64            // reigns on the wire
+	ReleaseMaster        uint64            // of these, ended
 	Rejected             map[Reason]uint64 // packets not accepted; never nil
 }
 
@@ -47,7 +52,6 @@ type Stats struct {
 // being seen half-handled. It is what lets Resign promise that nothing follows it (I3).
 type Endpoint struct {
 	cfg    Config
-	peers  map[netip.Addr]bool
 	permit Permit
 	conn   datagrams
 	log    *zap.Logger
@@ -57,11 +61,17 @@ type Endpoint struct {
 	mu        sync.Mutex
 	closed    bool
 	reign     reign
-	suspectAt time.Duration        // when a peer was last heard to advertise, accepted or not; 0: never
+	suspectAt time.Duration // when a peer was last heard to advertise, accepted or not; 0: never
+	out       outgoing
+	monitor   *monitor
+	stats     Stats
+}
+
+// outgoing is what sending needs from one advert to the next.
+type outgoing struct {
 	ipID      uint16               // of the last advert
 	obstacles map[netip.Addr]error // what keeps a packet to a peer from leaving at once; see survey
 	failing   map[netip.Addr]bool  // peers that the last send did not reach
-	stats     Stats
 	buf       []byte
 }
 
@@ -85,18 +95,14 @@ func open(cfg Config, permit Permit, dial func() (datagrams, error)) (*Endpoint,
 	}
 	cfg = cfg.withDefaults()
 	cfg.Peers = slices.Clone(cfg.Peers)
-	peers := make(map[netip.Addr]bool, len(cfg.Peers))
-	for _, peer := range cfg.Peers {
-		peers[peer] = true
-	}
+	log := cfg.Logger.Named("vrrp").With(zap.Uint8("vrid", cfg.VRID))
 	e := &Endpoint{
-		cfg: cfg, peers: peers, permit: permit, conn: conn,
-		log:       cfg.Logger.Named("vrrp").With(zap.Uint8("vrid", cfg.VRID)),
-		heard:     make(chan Heard, heardQueue),
-		wake:      make(chan struct{}, 1),
-		obstacles: make(map[netip.Addr]error, len(peers)),
-		failing:   make(map[netip.Addr]bool, len(peers)),
-		stats:     Stats{Rejected: make(map[Reason]uint64)},
+		cfg: cfg, permit: permit, conn: conn, log: log,
+		heard:   make(chan Heard, heardQueue),
+		wake:    make(chan struct{}, 1),
+		out:     outgoing{obstacles: make(map[netip.Addr]error), failing: make(map[netip.Addr]bool)},
+		monitor: newMonitor(cfg, log),
+		stats:   Stats{Rejected: make(map[Reason]uint64)},
 	}
 	e.survey()
 	return e, nil
@@ -137,6 +143,9 @@ func (e *Endpoint) Close() error {
 func (e *Endpoint) Reign(notBefore time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if !e.reign.active {
+		e.stats.BecomeMaster++
+	}
 	e.reign = reign{
 		active:     true,
 		advertised: e.reign.active && e.reign.advertised,
@@ -158,6 +167,7 @@ func (e *Endpoint) Resign(reason string) {
 	if !ended.active {
 		return
 	}
+	e.stats.ReleaseMaster++
 	if ended.withheld {
 		e.stats.Suppressed++
 	}
@@ -198,6 +208,13 @@ func (e *Endpoint) Stats() Stats {
 	stats := e.stats
 	stats.Rejected = maps.Clone(e.stats.Rejected)
 	return stats
+}
+
+// Senders returns what was heard from whom: every peer, in the order of their addresses, then at most 32 others.
+func (e *Endpoint) Senders() []Sender {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.monitor.report()
 }
 
 // poke makes the advertiser look at the reign again. One pending poke stands for any number.

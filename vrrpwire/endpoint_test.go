@@ -1,6 +1,7 @@
 package vrrpwire
 
 import (
+	"fmt"
 	"net/netip"
 	"sync/atomic"
 	"testing"
@@ -217,7 +218,7 @@ func TestListenerCountsByReason(t *testing.T) {
 				t.Errorf("heard %+v, want priority %d of %v", heard, priority, peerAddr)
 			}
 		}
-		want := Stats{Received: 2, PriorityZeroReceived: 1, Rejected: map[Reason]uint64{
+		want := Stats{Received: 2, PriorityZeroReceived: 1, ForeignMaster: 1, IntervalMismatch: 2, Rejected: map[Reason]uint64{
 			ReasonUnknownSender: 1, ReasonVRID: 1, ReasonVersion: 1, ReasonAddresses: 1,
 			ReasonChecksum: 1, ReasonLength: 1, ReasonType: 1,
 		}}
@@ -245,6 +246,7 @@ func TestRejectedPeerIsSuspectAllTheSame(t *testing.T) {
 func TestExpectations(t *testing.T) {
 	v3 := Config{VRID: 51, Version: 3, Interval: time.Second}
 	v2 := Config{VRID: 51, Version: 2, Interval: time.Second}
+	v2Pass := Config{VRID: 51, Version: 2, Interval: time.Second, Auth: Auth{AuthPass, [8]byte{'a'}}}
 	tests := map[string]struct {
 		cfg    Config
 		advert Advertisement
@@ -257,12 +259,34 @@ func TestExpectations(t *testing.T) {
 		},
 		"v2, password": {
 			v2, Advertisement{Version: 2, VRID: 51, Interval: time.Second, Auth: Auth{Type: AuthPass}}, 255,
-			"authtype_mismatch: authentication type 1, want none",
+			"authtype_mismatch: authentication PASS, want none: write the same auth_pass on both, or none",
+		},
+		"v2, the same password": {v2Pass, Advertisement{Version: 2, VRID: 51, Interval: time.Second, Auth: Auth{AuthPass, [8]byte{'a'}}}, 255, ""},
+		"v2, another password": {
+			v2Pass, Advertisement{Version: 2, VRID: 51, Interval: time.Minute, Auth: Auth{AuthPass, [8]byte{'b'}}}, 255,
+			"auth_failure: another password: write the same auth_pass on both",
+		},
+		"v2, no password": {
+			v2Pass, Advertisement{Version: 2, VRID: 51, Interval: time.Minute}, 255,
+			"authtype_mismatch: authentication none, want PASS: write the same auth_pass on both, or none",
 		},
 		"any TTL by default": {v3, Advertisement{Version: 3, VRID: 51}, 1, ""},
 		"a TTL below the least": {
 			Config{VRID: 51, Version: 3, MinTTL: 254}, Advertisement{Version: 3, VRID: 51}, 253,
 			"ip_ttl_err: TTL 253, want at least 254",
+		},
+		"the same addresses in another order": {
+			Config{VRID: 51, Version: 3, Addresses: []netip.Addr{vip, hostA}},
+			Advertisement{Version: 3, VRID: 51, Addresses: []netip.Addr{hostA, vip}}, 255, "",
+		},
+		"as many addresses, but others": {
+			Config{VRID: 51, Version: 3, Addresses: []netip.Addr{vip}},
+			Advertisement{Version: 3, VRID: 51, Addresses: []netip.Addr{hostA}}, 255,
+			fmt.Sprintf("addr_list_err: addresses [%v], want [%v]: name the same on both", hostA, vip),
+		},
+		"no addresses where some are wanted": {
+			Config{VRID: 51, Version: 3, Addresses: []netip.Addr{vip}}, Advertisement{Version: 3, VRID: 51}, 255,
+			fmt.Sprintf("addr_list_err: addresses [], want [%v]: name the same on both", vip),
 		},
 		"addresses, accepted on request": {
 			Config{VRID: 51, Version: 3, AcceptAddresses: true},
@@ -280,6 +304,44 @@ func TestExpectations(t *testing.T) {
 			}
 		})
 	}
+}
+
+// With a password each advert carries it, priority 0 too, and what comes without it is counted as keepalived counts it.
+func TestPasswordOnTheWire(t *testing.T) {
+	inBothWorlds(t, func(t *testing.T, w world) {
+		auth, err := Password("abcdefgh")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := w.config(t)
+		cfg.Version, cfg.Interval, cfg.Auth = Version2, time.Second, auth
+		quorum := fresh(w.now)
+		cfg.NeedEvidence = quorum.renew
+		e, _ := w.start(t, cfg, quorum.permit)
+		good := Advertisement{Version: 2, VRID: 51, Priority: 90, Interval: time.Second, Auth: auth}
+		other := good
+		other.Auth.Key[7]++
+		say(t, w.peer, peerAddr, other)
+		say(t, w.peer, peerAddr, Advertisement{Version: 2, VRID: 51, Priority: 90, Interval: time.Second})
+		sayBytes(t, w.peer, unhex(t, "2133 6500 0301 76cb 0000000000000000")) // authentication type 3
+		good.Priority = PriorityStop
+		say(t, w.peer, peerAddr, good)
+		<-e.Heard()
+		want := map[Reason]uint64{ReasonAuthFailure: 1, ReasonAuthMismatch: 1, ReasonAuthType: 1}
+		if diff := cmp.Diff(want, e.Stats().Rejected); diff != "" {
+			t.Errorf("rejected (-want +got):\n%s", diff)
+		}
+
+		e.Reign(0)
+		for _, priority := range []uint8{100, PriorityStop} {
+			if priority == PriorityStop {
+				e.Resign("test")
+			}
+			if _, advert, ok := next(t, w.peer, soon); !ok || advert.Auth != auth || advert.Priority != priority {
+				t.Errorf("the node says %+v, want priority %d with the password", advert, priority)
+			}
+		}
+	})
 }
 
 // RFC 9568 section 6.4.3: the higher priority wins, and among equals the higher address.

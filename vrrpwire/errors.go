@@ -5,14 +5,14 @@ import (
 	"fmt"
 )
 
-// ErrMalformed is wrapped by every error of Parse: the bytes are no VRRP advertisement.
+// ErrMalformed is wrapped by every error of Parse and of Decode: the bytes are no VRRP advertisement.
 var ErrMalformed = errors.New("malformed VRRP advertisement")
 
 // Reason says why a packet was not accepted, in the words of keepalived's counters (keepalived/include/vrrp.h,
 // struct vrrp_stats) where keepalived has one.
 type Reason string
 
-// Reasons of Parse and of the listener. The last two are our own.
+// Reasons of Parse, of Decode and of the listener. The last two are our own.
 const (
 	ReasonLength        Reason = "packet_len_err"
 	ReasonVersion       Reason = "vers_err"
@@ -24,11 +24,13 @@ const (
 	ReasonAddresses     Reason = "addr_list_err"
 	ReasonAuthType      Reason = "invalid_authtype"
 	ReasonAuthMismatch  Reason = "authtype_mismatch"
+	ReasonAuthFailure   Reason = "auth_failure"
+	ReasonTrailer       Reason = "auth_ext_malformed" // Decode only
 	ReasonUnknownSender Reason = "unknown_sender"
 	ReasonOverrun       Reason = "receive_overrun"
 )
 
-// PacketError is why one packet was not accepted. Those of Parse wrap ErrMalformed.
+// PacketError is why one packet was not accepted. Those of Parse and Decode wrap ErrMalformed.
 type PacketError struct {
 	Reason Reason // the counter that it belongs to
 	Err    error  // what was seen and, if it is not obvious, what was expected

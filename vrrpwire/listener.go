@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -53,7 +54,12 @@ func (e *Endpoint) drain() error {
 // overrun takes lost packets for the worst that they can have been: a peer's advert.
 func (e *Endpoint) overrun() {
 	e.suspectAt = e.cfg.Now()
-	e.reject(e.cfg.Source, unwanted(ReasonOverrun, "%w", errOverrun))
+	e.stats.Rejected[ReasonOverrun]++
+	level := zap.DebugLevel
+	if e.stats.Rejected[ReasonOverrun] == 1 {
+		level = zap.WarnLevel
+	}
+	e.log.Log(level, "VRRP packets lost", zap.Error(errOverrun))
 }
 
 // handle judges one packet. Packets are evidence and never authority: the most that one can do is to make this
@@ -63,27 +69,25 @@ func (e *Endpoint) handle(p packet) {
 		return // our own, looped back
 	}
 	now := e.cfg.Now()
-	advert, err := e.judge(p, now)
+	advert, err := e.judge(p)
 	var refusal *PacketError
 	if errors.As(err, &refusal) {
-		e.reject(p.src, refusal)
+		e.reject(p, now, refusal)
 		return
 	}
 	e.accept(Heard{From: p.src, Advertisement: advert, At: now})
 }
 
-// judge returns the advert if it is acceptable, and otherwise a *PacketError.
-func (e *Endpoint) judge(p packet, now time.Duration) (Advertisement, error) {
-	if !e.peers[p.src] {
-		return Advertisement{}, unwanted(ReasonUnknownSender, "not a configured peer")
+// judge returns the advert if it is acceptable, and otherwise a *PacketError. Unlike keepalived, which looks at the sender last and
+// only if it is told to (check_unicast_src), it looks there first.
+func (e *Endpoint) judge(p packet) (Advertisement, error) {
+	if !e.monitor.isPeer(p.src) {
+		return Advertisement{}, unwanted(ReasonUnknownSender,
+			"no configured peer: stop it, or close IP protocol 112 to it in the security group")
 	}
 	advert, err := Parse(p.payload, p.src, p.dst, e.cfg.Checksum)
 	if err != nil {
 		return Advertisement{}, err
-	}
-	// Before the finer checks: a peer with another interval or version is misconfigured, yet it does advertise.
-	if advert.VRID == e.cfg.VRID && advert.Priority != PriorityStop {
-		e.suspectAt = now
 	}
 	return advert, e.cfg.expect(advert, p.ttl)
 }
@@ -94,34 +98,74 @@ func (c Config) expect(a Advertisement, ttl uint8) error {
 	switch {
 	case a.VRID != c.VRID:
 		return unwanted(ReasonVRID, "virtual router %d, want %d", a.VRID, c.VRID)
-	case ttl < c.MinTTL:
-		return unwanted(ReasonTTL, "TTL %d, want at least %d", ttl, c.MinTTL)
 	case a.Version != c.Version:
-		return unwanted(ReasonVersion, "VRRPv%d, want VRRPv%d", a.Version, c.Version)
-	case a.Auth.Type != AuthNone:
-		return unwanted(ReasonAuthMismatch, "authentication type %d, want none", a.Auth.Type)
+		return unwanted(ReasonVersion, "VRRPv%d, want VRRPv%d: write the same version on both", a.Version, c.Version)
+	case a.Auth.Type != c.Auth.Type:
+		return unwanted(ReasonAuthMismatch, "authentication %v, want %v: write the same auth_pass on both, or none", a.Auth.Type, c.Auth.Type)
+	case a.Auth.Key != c.Auth.Key:
+		return unwanted(ReasonAuthFailure, "another password: write the same auth_pass on both")
 	case a.Version == Version2 && a.Interval != c.Interval:
 		return unwanted(ReasonInterval, "interval %v, want %v", a.Interval, c.Interval)
-	case len(a.Addresses) > 0 && !c.AcceptAddresses:
-		return unwanted(ReasonAddresses, "%d addresses, want none", len(a.Addresses))
+	case !c.AcceptAddresses && !c.names(a.Addresses):
+		return unwanted(ReasonAddresses, "addresses %v, want %v: name the same on both", a.Addresses, c.Addresses)
+	case ttl < c.MinTTL:
+		return unwanted(ReasonTTL, "TTL %d, want at least %d", ttl, c.MinTTL)
 	default:
 		return nil
 	}
 }
 
-// reject counts a packet. Only the first of its reason is logged for the operator, whose log must not be filled by
-// whoever can send here.
-func (e *Endpoint) reject(from netip.Addr, err *PacketError) {
-	e.stats.Rejected[err.Reason]++
-	level := zap.DebugLevel
-	if e.stats.Rejected[err.Reason] == 1 {
-		level = zap.WarnLevel
+// names reports whether these are the node's addresses, as keepalived compares them: as many, and each of ours among them.
+func (c Config) names(theirs []netip.Addr) bool {
+	return len(theirs) == len(c.Addresses) &&
+		!slices.ContainsFunc(c.Addresses, func(ours netip.Addr) bool { return !slices.Contains(theirs, ours) })
+}
+
+// reject counts a packet and makes of it what can be made. Whose packets are rejected may advertise all the same, with other settings:
+// of a peer that is reason enough to ask for evidence (I3).
+func (e *Endpoint) reject(p packet, now time.Duration, why *PacketError) {
+	if d, err := Decode(p.payload, p.src, p.dst); err == nil && d.Checksum != FormNone {
+		why = e.cfg.explain(why, d)
+		if d.VRID == e.cfg.VRID {
+			e.overhear(Heard{From: p.src, Advertisement: d.Advertisement, At: now})
+		}
 	}
-	e.log.Log(level, "VRRP packet rejected", zap.Stringer(keyPeer, from), zap.Error(err))
+	e.stats.Rejected[why.Reason]++
+	e.monitor.rejected(p.src, now, why)
+}
+
+// explain says what only the more lenient look at a rejected packet can tell.
+func (c Config) explain(why *PacketError, d Decoded) *PacketError {
+	switch {
+	case why.Reason == ReasonUnknownSender:
+		return why
+	case d.VRID != c.VRID:
+		return unwanted(ReasonVRID, "virtual router %d, want %d", d.VRID, c.VRID)
+	case why.Reason == ReasonChecksum:
+		return unwanted(ReasonChecksum, "the checksum is computed the way %s, want %v: write the same checksum mode on both", d.Checksum, c.Checksum)
+	case why.Reason == ReasonLength && d.Trailer != nil:
+		return unwanted(ReasonLength, "keepalived's auth_hmac is not spoken here: remove it there")
+	default:
+		return why
+	}
+}
+
+// overhear notes an advert of this virtual router, acceptable or not.
+func (e *Endpoint) overhear(h Heard) {
+	if h.Advertisement.Priority != PriorityStop && e.monitor.isPeer(h.From) {
+		e.suspectAt = h.At
+	}
+	if e.monitor.advert(h) {
+		e.stats.ForeignMaster++
+	}
 }
 
 func (e *Endpoint) accept(h Heard) {
 	e.stats.Received++
+	e.overhear(h)
+	if e.monitor.accepted(h) {
+		e.stats.IntervalMismatch++
+	}
 	if h.Advertisement.Priority == PriorityStop {
 		e.stats.PriorityZeroReceived++
 	}
@@ -129,6 +173,11 @@ func (e *Endpoint) accept(h Heard) {
 		e.reign.owesAnswer = true
 		e.poke()
 	}
+	e.pass(h)
+}
+
+// pass puts an advert into the queue. A full one loses its oldest.
+func (e *Endpoint) pass(h Heard) {
 	for {
 		select {
 		case e.heard <- h:

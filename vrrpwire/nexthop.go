@@ -28,8 +28,9 @@ const netlinkTimeout = 10 * time.Millisecond
 // loopbackIndex is the number of lo in every network namespace (LOOPBACK_IFINDEX in the kernel's net/flow.h).
 const loopbackIndex = 1
 
-// nextHops knows where packets to a peer go first, and whether they would leave at once. It asks the kernel each
-// time; no capability is needed for that. It is not safe for concurrent use.
+// nextHops knows where packets to a peer go first, and whether they would leave at once. It asks the kernel each time: a remembered
+// answer would be about the past, and asking takes 20 µs (BenchmarkSend), 0.4 % of a core with two peers and an advert every 10 ms. No
+// capability is needed for that. It is not safe for concurrent use.
 //
 // Of several routes of equal cost it may name another than the packet takes, if net.ipv4.fib_multipath_hash_policy
 // looks at more than the addresses.
@@ -47,7 +48,8 @@ type hop struct {
 }
 
 // openNextHops also makes sure that the kernel answers: a node that is refused would hold back every advert.
-func openNextHops(source netip.Addr, device string) (*nextHops, error) {
+// device is the index of the interface that the packets are bound to, 0 for none.
+func openNextHops(source netip.Addr, device int) (*nextHops, error) {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, explainNetlink(err)
@@ -60,9 +62,9 @@ func openNextHops(source netip.Addr, device string) (*nextHops, error) {
 	h := &nextHops{
 		handle:     handle,
 		neighbours: map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: socket}},
-		route:      netlink.RouteGetOptions{SrcAddr: source.AsSlice()},
+		route:      netlink.RouteGetOptions{SrcAddr: source.AsSlice(), OifIndex: device},
 	}
-	if err := h.prepare(source, device); err != nil {
+	if err := h.prepare(source); err != nil {
 		h.close()
 		return nil, explainNetlink(err)
 	}
@@ -70,7 +72,7 @@ func openNextHops(source netip.Addr, device string) (*nextHops, error) {
 }
 
 // prepare sets the sockets up and asks a question that has an answer on every machine: there is no such neighbour.
-func (h *nextHops) prepare(source netip.Addr, device string) error {
+func (h *nextHops) prepare(source netip.Addr) error {
 	timeout := unix.NsecToTimeval(netlinkTimeout.Nanoseconds())
 	socket := h.neighbours[unix.NETLINK_ROUTE].Socket
 	err := errors.Join(h.handle.SetSocketTimeout(netlinkTimeout),
@@ -78,17 +80,12 @@ func (h *nextHops) prepare(source netip.Addr, device string) error {
 	if err != nil {
 		return fmt.Errorf("set netlink timeout: %w", err)
 	}
-	if device != "" {
-		link, err := h.handle.LinkByName(device)
-		if err != nil {
-			return fmt.Errorf("look up interface %s: %w", device, err)
-		}
-		// By number, as the raw socket is bound: it does not follow a name to another interface either.
-		h.route.OifIndex = link.Attrs().Index
-	}
 	_, err = h.neighbour(hop{addr: source, link: loopbackIndex})
 	return err
 }
+
+// bind follows the packets to another interface.
+func (h *nextHops) bind(device int) { h.route.OifIndex = device }
 
 // explainNetlink names the remedy for what an operator can get wrong.
 func explainNetlink(err error) error {

@@ -362,7 +362,11 @@ func TestNextHops(t *testing.T) {
 func (v veth) openNextHops(t *testing.T, device string) (hops *nextHops) {
 	t.Helper()
 	var err error
-	inside(t, v.node, func() { hops, err = openNextHops(nodeAddr, device) })
+	index := 0
+	if device != "" {
+		index = linkOf(t, newHandle(t, v.node), device).Attrs().Index
+	}
+	inside(t, v.node, func() { hops, err = openNextHops(nodeAddr, index) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,9 @@ package vrrpwire
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -143,6 +145,47 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
+// The interval is kept on the long run, even if every single advert is late: the schedule is absolute.
+func TestIntervalDoesNotDrift(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := memoryWorld(t)
+		quorum := fresh(w.now)
+		e, _ := w.start(t, w.config(t), func(notBefore time.Duration) error {
+			time.Sleep(rand.N(checkAge)) // a busy machine
+			return quorum.permit(notBefore)
+		})
+		e.Reign(0)
+		heard := record(t, w, time.Minute+checkAge)
+		if len(heard) != 601 {
+			t.Errorf("%d adverts in a minute and its first moment, want 601", len(heard))
+		}
+		for i, advert := range heard {
+			if late := advert.At - time.Duration(i)*100*ms; late < 0 || late > checkAge {
+				t.Errorf("advert %d is %v late", i, late)
+			}
+		}
+	})
+}
+
+// Measures the real thing. make test is content with a short look; -drift=60s takes the long one.
+var driftFor = flag.Duration("drift", time.Second, "how long to measure the advertisement interval on a real link")
+
+func TestIntervalOnARealLink(t *testing.T) {
+	w := newVeth(t).world(t)
+	e, _ := w.start(t, w.config(t), fresh(w.now).permit)
+	e.Reign(0)
+	heard := record(t, w, *driftFor)
+	if len(heard) < 2 {
+		t.Fatalf("%d adverts in %v", len(heard), *driftFor)
+	}
+	passed, intervals := heard[len(heard)-1].At-heard[0].At, int64(len(heard)-1)
+	mean := time.Duration(passed.Nanoseconds() / intervals)
+	t.Logf("%d adverts in %v: every %v, drift %.4f %%", len(heard), passed, mean, 100*(float64(mean)/float64(100*ms)-1))
+	if lost := e.Stats().Suppressed; lost == 0 && (mean < 99*ms || mean > 101*ms) {
+		t.Errorf("an advert every %v, want every 100 ms within 1 %%", mean)
+	}
+}
+
 // An advert that goes out late in its slot was not suppressed; one whose slot ends, by the next or by the end of the
 // reign, was.
 func TestSuppressedCountsSlots(t *testing.T) {
@@ -213,7 +256,7 @@ func TestPeersShareTheID(t *testing.T) {
 		cfg.Peers = []netip.Addr{peerAddr, strangerAddr}
 		e, _ := w.start(t, cfg, fresh(w.now).permit)
 		e.mu.Lock()
-		e.ipID = 0xfffe
+		e.out.ipID = 0xfffe
 		e.mu.Unlock()
 		e.Reign(0)
 		for _, want := range []uint16{0xffff, 1, 2} {

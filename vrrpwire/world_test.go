@@ -162,7 +162,7 @@ func wantSilence(t *testing.T, at datagrams, d time.Duration) {
 }
 
 // eventually polls what happens in the kernel or in another goroutine, and gives no other sign.
-func eventually(t *testing.T, what string, done func() bool) {
+func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -173,7 +173,7 @@ func eventually(t *testing.T, what string, done func() bool) {
 
 // needPrivileges skips a test that needs root or a program and has not got it. In CI that is a failure: nobody reads
 // what was skipped there.
-func needPrivileges(t *testing.T, programs ...string) {
+func needPrivileges(t testing.TB, programs ...string) {
 	t.Helper()
 	missing := ""
 	if os.Geteuid() != 0 {
@@ -203,10 +203,17 @@ type veth struct {
 	node, peer netns.NsHandle
 }
 
-func newVeth(t *testing.T) veth {
+func newVeth(t testing.TB) veth {
 	t.Helper()
 	needPrivileges(t)
 	v := veth{node: newNamespace(t), peer: newNamespace(t)}
+	v.plug(t)
+	return v
+}
+
+// plug makes the pair and gives its ends their addresses.
+func (v veth) plug(t testing.TB) {
+	t.Helper()
 	pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: nodeDevice}, PeerName: peerDevice}
 	pair.PeerNamespace = netlink.NsFd(v.peer)
 	node, peer := newHandle(t, v.node), newHandle(t, v.peer)
@@ -217,10 +224,9 @@ func newVeth(t *testing.T) veth {
 	peerLink := configure(t, peer, peerDevice, peerAddr, strangerAddr)
 	acquaint(t, node, nodeLink, peerLink, peerAddr, strangerAddr)
 	acquaint(t, peer, peerLink, nodeLink, nodeAddr)
-	return v
 }
 
-func newNamespace(t *testing.T) (created netns.NsHandle) {
+func newNamespace(t testing.TB) (created netns.NsHandle) {
 	t.Helper()
 	// The thread is in the new namespace afterwards and must not serve another goroutine: it is never unlocked.
 	done := make(chan error)
@@ -237,7 +243,7 @@ func newNamespace(t *testing.T) (created netns.NsHandle) {
 	return created
 }
 
-func newHandle(t *testing.T, ns netns.NsHandle) *netlink.Handle {
+func newHandle(t testing.TB, ns netns.NsHandle) *netlink.Handle {
 	t.Helper()
 	handle, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
 	if err != nil {
@@ -247,7 +253,7 @@ func newHandle(t *testing.T, ns netns.NsHandle) *netlink.Handle {
 	return handle
 }
 
-func configure(t *testing.T, handle *netlink.Handle, device string, addrs ...netip.Addr) netlink.Link {
+func configure(t testing.TB, handle *netlink.Handle, device string, addrs ...netip.Addr) netlink.Link {
 	t.Helper()
 	link, err := handle.LinkByName(device)
 	if err != nil {
@@ -270,7 +276,7 @@ func configure(t *testing.T, handle *netlink.Handle, device string, addrs ...net
 
 // acquaint waits until the link carries packets and enters the neighbours: an ARP request lost before that is
 // repeated after a second, and the adverts that wait for it then arrive together.
-func acquaint(t *testing.T, handle *netlink.Handle, own, other netlink.Link, neighbours ...netip.Addr) {
+func acquaint(t testing.TB, handle *netlink.Handle, own, other netlink.Link, neighbours ...netip.Addr) {
 	t.Helper()
 	eventually(t, "the link is up", func() bool {
 		link, err := handle.LinkByIndex(own.Attrs().Index)
@@ -288,7 +294,7 @@ func acquaint(t *testing.T, handle *netlink.Handle, own, other netlink.Link, nei
 }
 
 // inside runs f on a thread of its own in the namespace; what f opens stays there.
-func inside(t *testing.T, ns netns.NsHandle, f func()) {
+func inside(t testing.TB, ns netns.NsHandle, f func()) {
 	t.Helper()
 	done := make(chan error)
 	go func() {
