@@ -4,16 +4,20 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/hacluster/hacluster/election"
 	"github.com/hacluster/hacluster/fsm"
 	"github.com/hacluster/hacluster/internal/controller"
+	"github.com/hacluster/hacluster/vrrpwire"
 )
 
 const address fsm.AllocationID = "eipalloc-1"
@@ -21,11 +25,13 @@ const address fsm.AllocationID = "eipalloc-1"
 // agent stands in for a running one.
 type agent struct {
 	view     controller.View
+	traffic  *controller.Traffic
 	transfer func(to fsm.NodeName) (controller.TransferAnswer, error)
 }
 
-func (a *agent) View() *controller.View  { return &a.view }
-func (a *agent) Status() election.Status { return election.Status{Phase: "voter"} }
+func (a *agent) View() *controller.View       { return &a.view }
+func (a *agent) Traffic() *controller.Traffic { return a.traffic }
+func (a *agent) Status() election.Status      { return election.Status{Phase: "voter"} }
 func (a *agent) RequestTransfer(_ context.Context, to fsm.NodeName) (controller.TransferAnswer, error) {
 	return a.transfer(to)
 }
@@ -125,4 +131,40 @@ func TestListen(t *testing.T) {
 			t.Errorf("error %v, content %q", err, b)
 		}
 	})
+}
+
+// TestStatusTellsWhatIsOddOnTheWire: who was heard, by the node's name where it has one, and what an operator should look at; the
+// password of an advert is nobody's business.
+func TestStatusTellsWhatIsOddOnTheWire(t *testing.T) {
+	const now = time.Hour
+	stranger := controller.Sender{Sender: vrrpwire.Sender{
+		Address: netip.MustParseAddr("10.0.0.9"), Adverts: 7, LastAt: now - time.Second,
+		Last: vrrpwire.Advertisement{Version: 2, VRID: 51, Priority: 254, Interval: time.Second,
+			Auth: vrrpwire.Auth{Type: vrrpwire.AuthPass, Key: [8]byte{'s', 'e', 'c', 'r', 'e', 't'}}},
+		Rejected: map[vrrpwire.Reason]uint64{vrrpwire.ReasonUnknownSender: 7},
+		Notices: []vrrpwire.Notice{
+			{Matter: vrrpwire.MatterForeignMaster, Text: "look here", Count: 7, First: now - time.Minute, Last: now - time.Second},
+			{Matter: vrrpwire.ReasonLength, Text: "long ago", Count: 1, First: time.Minute, Last: time.Minute},
+		},
+	}}
+	silent := controller.Sender{Sender: vrrpwire.Sender{Address: netip.MustParseAddr("10.0.0.2"), Peer: true}, Node: "node-b"}
+	traffic := &controller.Traffic{Now: now, Senders: []controller.Sender{silent, stranger},
+		Stats: vrrpwire.Stats{Sent: 5, ForeignMaster: 7, Rejected: map[vrrpwire.Reason]uint64{vrrpwire.ReasonUnknownSender: 7}}}
+	client, _ := serve(t, &agent{view: controller.View{Committed: fsm.New()}, traffic: traffic})
+	s, err := client.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &VRRP{
+		Sent: 5, ForeignMaster: 7, Rejected: map[string]uint64{"unknown_sender": 7},
+		Senders: []Sender{
+			{Address: "10.0.0.2", Node: "node-b", Peer: true},
+			{Address: "10.0.0.9", Adverts: 7, Rejected: map[string]uint64{"unknown_sender": 7},
+				Last: &Advert{Version: 2, Priority: 254, IntervalMS: 1000, AgeMS: 1000}},
+		},
+		Notices: []Notice{{Address: "10.0.0.9", Matter: "foreign_master", Text: "look here", Packets: 7, SinceMS: 60000, AgeMS: 1000}},
+	}
+	if diff := cmp.Diff(want, s.VRRP); diff != "" {
+		t.Errorf("VRRP (-want +got):\n%s", diff)
+	}
 }

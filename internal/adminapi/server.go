@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -29,6 +30,7 @@ const (
 // Controller is what the socket needs of the controller.
 type Controller interface {
 	View() *controller.View
+	Traffic() *controller.Traffic
 	RequestTransfer(ctx context.Context, to fsm.NodeName) (controller.TransferAnswer, error)
 }
 
@@ -41,6 +43,8 @@ type Server struct {
 	ctl      Controller
 	raft     RaftStatus
 	listener net.Listener
+	// certificate is nil without TLS.
+	certificate func() Certificate
 }
 
 // Listen opens the socket with mode 0600. A socket left by a crashed agent is replaced; one that answers is an error.
@@ -97,6 +101,9 @@ func NewServer(id Identity, ctl Controller, raft RaftStatus, l net.Listener) *Se
 	return &Server{id: id, ctl: ctl, raft: raft, listener: l}
 }
 
+// SetCertificate tells the server of the node's certificate, of which get fills all but DaysLeft. It is called before Run.
+func (s *Server) SetCertificate(get func() Certificate) { s.certificate = get }
+
 // Run serves until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	mux := http.NewServeMux()
@@ -112,7 +119,13 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
-	answer(w, describe(s.id, s.ctl.View(), s.raft.Status()))
+	status := describe(s.id, s.ctl.View(), s.ctl.Traffic(), s.raft.Status())
+	if s.certificate != nil {
+		c := s.certificate()
+		c.DaysLeft = int(math.Floor(time.Until(c.NotAfter).Hours() / 24))
+		status.Certificate = &c
+	}
+	answer(w, status)
 }
 
 func (s *Server) transfer(w http.ResponseWriter, r *http.Request) {

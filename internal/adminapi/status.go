@@ -44,10 +44,24 @@ type Status struct {
 
 	// Hints counts what this node made of missing adverts since it started.
 	Hints controller.HintCounts `json:"hints"`
+	// Certificate is what the other nodes know this one by; nil without TLS.
+	Certificate *Certificate `json:"certificate,omitempty"`
+	// Refusals counts the connections to this node's port that were refused or cut, by reason.
+	Refusals map[string]uint64 `json:"refusals,omitempty"`
+	// VRRP is what this node sent and heard; nil on a witness without hints.
+	VRRP *VRRP `json:"vrrp,omitempty"`
 
 	AppliedIndex uint64       `json:"applied_index"`
 	Nodes        []Node       `json:"nodes"`
 	History      []Transition `json:"history"` // newest last, at most 20
+}
+
+// Certificate is the part of a node's certificate chain that ends first.
+type Certificate struct {
+	Name     string    `json:"name"` // whose it is, in words
+	NotAfter time.Time `json:"not_after"`
+	// DaysLeft counts whole days, and is negative once it has expired.
+	DaysLeft int `json:"days_left"`
 }
 
 // Node is one member as the cluster agreed on it.
@@ -84,7 +98,7 @@ type Identity struct {
 }
 
 // describe makes a Status of what the controller and the Raft node know.
-func describe(id Identity, v *controller.View, raft election.Status) Status {
+func describe(id Identity, v *controller.View, traffic *controller.Traffic, raft election.Status) Status {
 	a := v.Committed.Addresses[id.AllocationID]
 	s := Status{
 		Cluster: id.Cluster, Node: id.Node, Version: id.Version,
@@ -93,7 +107,7 @@ func describe(id Identity, v *controller.View, raft election.Status) Status {
 		Phase: raft.Phase, StoreError: raft.StoreError, Claim: v.ClaimStep,
 		AllocationID: string(id.AllocationID), Holder: string(a.Holder), AssociationID: string(a.Association),
 		Confirmed: a.Claim != nil && a.Claim.Confirmed && !a.Claim.Released, Guarded: a.Guarded(),
-		Hints: v.Hints, AppliedIndex: v.Committed.Index,
+		Hints: v.Hints, Refusals: raft.Refusals, VRRP: describeTraffic(traffic), AppliedIndex: v.Committed.Index,
 	}
 	s.Ready = s.Leader != "" && s.Healthy && s.State != string(controller.Init)
 	if v.Read != nil && v.Read.PublicIP.IsValid() {

@@ -76,6 +76,10 @@ type Ports struct {
 	Health  Health // nil on a witness
 	Wire    Wire
 	Replica *Replica
+	// Observer is told of each change of state; nil: nobody is.
+	Observer Observer
+	// Monitor is the memory of the wire; nil: there is none.
+	Monitor Monitor
 }
 
 // ErrShutdownTimeout says that the leadership could not be handed over in time; the process ends all the same.
@@ -222,7 +226,8 @@ func (d *Driver) catchUp(work context.Context) (done bool, err error) {
 
 // step lets the core decide and performs its actions in order.
 func (d *Driver) step(ctx context.Context, e Event) (done bool, err error) {
-	for _, a := range d.core.Step(d.clock(), e) {
+	actions := d.core.Step(d.clock(), e)
+	for _, a := range actions {
 		if s, ok := a.(Stop); ok {
 			done, err = true, s.Err
 			continue
@@ -230,6 +235,7 @@ func (d *Driver) step(ctx context.Context, e Event) (done bool, err error) {
 		d.perform(ctx, a)
 	}
 	d.publish()
+	d.tell(actions)
 	return done, err
 }
 

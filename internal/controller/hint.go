@@ -67,7 +67,7 @@ func (h *hint) follow() {
 
 func (c *Core) takeAdvert(e AdvertHeard) {
 	h := &c.hint
-	if e.From != c.lead.Leader || c.lead.Self {
+	if e.From == "" || e.From != c.lead.Leader || c.lead.Self {
 		return
 	}
 	if e.Priority == vrrpwire.PriorityStop {

@@ -1,0 +1,68 @@
+package controller
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/hacluster/hacluster/fsm"
+	"github.com/hacluster/hacluster/vrrpwire"
+)
+
+var (
+	addrB     = netip.MustParseAddr("10.0.0.2")
+	addrC     = netip.MustParseAddr("10.0.0.3")
+	addrAlien = netip.MustParseAddr("10.0.0.9")
+)
+
+// memory stands in for the wire's.
+type memory struct{}
+
+func (memory) Stats() vrrpwire.Stats { return vrrpwire.Stats{Sent: 3} }
+func (memory) Senders() []vrrpwire.Sender {
+	return []vrrpwire.Sender{{Address: addrB, Peer: true}, {Address: addrAlien}}
+}
+
+func wiredDriver(t *testing.T, leader fsm.NodeName) *Driver {
+	t.Helper()
+	cfg := testConfig()
+	cfg.Senders = map[netip.Addr]fsm.NodeName{addrB: "node-b", addrC: "node-c"}
+	d := NewDriver(cfg, Ports{}, func() time.Duration { return time.Hour }, zap.NewNop())
+	d.view.Store(&View{Leadership: Leadership{Leader: leader}})
+	return d
+}
+
+// TestMayReign: it is the leader's turn; any node's while none is known; nobody else's ever.
+func TestMayReign(t *testing.T) {
+	tests := []struct {
+		leader fsm.NodeName
+		from   netip.Addr
+		want   bool
+	}{
+		{"node-b", addrB, true},
+		{"node-b", addrC, false},
+		{"node-a", addrB, false}, // this node leads
+		{"", addrB, true},
+		{"", addrAlien, false},
+		{"node-b", addrAlien, false},
+	}
+	for _, test := range tests {
+		if got := wiredDriver(t, test.leader).MayReign(test.from); got != test.want {
+			t.Errorf("leader %q: MayReign(%v) = %t", test.leader, test.from, got)
+		}
+	}
+}
+
+func TestTrafficNamesTheNodes(t *testing.T) {
+	d := wiredDriver(t, "")
+	if got := d.Traffic(); got != nil {
+		t.Errorf("traffic without a wire: %+v", got)
+	}
+	d.SetMonitor(memory{})
+	got := d.Traffic()
+	if got.Stats.Sent != 3 || got.Now != time.Hour || len(got.Senders) != 2 || got.Senders[0].Node != "node-b" || got.Senders[1].Node != "" {
+		t.Errorf("traffic %+v", got)
+	}
+}
