@@ -63,6 +63,8 @@ type Config struct {
 	RPC http.Handler
 	// Network carries the connections between nodes. Default: TCP.
 	Network Network
+	// Security authenticates and encrypts them. Nil: nothing does.
+	Security Security
 	// Now reads the clock of all stamps: time since boot, suspensions included. Default: CLOCK_BOOTTIME.
 	Now func() time.Duration
 	// Logger may be nil.

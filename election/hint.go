@@ -54,11 +54,10 @@ func (n *Node) Knock(ctx context.Context, peer string) error {
 	if !ok {
 		return fmt.Errorf("%w: %q is not configured", ErrUnknownNode, peer)
 	}
-	conn, err := n.mux.dial(ctx, p.Address, rpcProtocol, peer)
-	if err != nil {
+	if err := n.mux.knock(ctx, p.Address, peer); err != nil {
 		return fmt.Errorf("knock at %s: %w", peer, err)
 	}
-	return conn.Close()
+	return nil
 }
 
 // LastIndex returns the index of the last entry in the node's log.

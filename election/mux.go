@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -12,17 +13,17 @@ import (
 	"time"
 )
 
-// The first line of each connection names the protocol and whom it is meant for. TLS will say the same by ALPN.
+// The first line of each connection names the protocol and whom it is meant for. Under TLS the protocol is agreed in the handshake
+// (ALPN), and the line, inside, says only whom it is meant for.
 const (
 	raftProtocol = "hacluster-raft/1" // target: a server id
 	rpcProtocol  = "hacluster-rpc/1"  // target: a node name
 )
 
 const (
-	maxPreamble       = 256 // bytes, newline included
-	maxHandshakes     = 256 // connections that have not sent their first line yet
-	handshakeDeadline = 5 * time.Second
-	dialTimeout       = time.Second
+	maxPreamble       = 256             // bytes, newline included
+	handshakeDeadline = 5 * time.Second // from accepting a connection to its first line, TLS included
+	dialTimeout       = time.Second     // TLS included
 )
 
 // mux shares one TCP port between Raft and rpc. It owns every connection of the node, dialled or accepted: Raft leaves those
@@ -34,7 +35,12 @@ type mux struct {
 	// raft is nil until Raft runs; until then its connections are refused.
 	raft     atomic.Pointer[lane]
 	serverID string
-	refused  atomic.Uint64
+
+	security Security               // nil: plain TCP
+	isMember func(name string) bool // asked under TLS only
+	gate     *gate
+	refused  *refusals
+	spares   spares
 
 	mu     sync.Mutex
 	conns  map[*muxConn]struct{}
@@ -64,13 +70,22 @@ func (tcpNetwork) Dial(ctx context.Context, address string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "tcp", address)
 }
 
-// listenMux binds the address. Nothing is accepted before serve.
-func listenMux(network Network, address string) (*mux, error) {
-	listener, err := network.Listen(address)
+// listenMux binds the address of this node. Nothing is accepted before serve.
+func listenMux(cfg Config) (*mux, error) {
+	listener, err := cfg.Network.Listen(cfg.address())
 	if err != nil {
 		return nil, err
 	}
-	return &mux{network: network, listener: listener, rpc: newLane(listener.Addr()), conns: make(map[*muxConn]struct{})}, nil
+	m := &mux{network: cfg.Network, listener: listener, rpc: newLane(listener.Addr()), conns: make(map[*muxConn]struct{}),
+		security: cfg.Security, gate: newGate(cfg.Peers), refused: newRefusals(nil)}
+	m.isMember = func(name string) bool {
+		_, ok := cfg.peer(name)
+		return ok
+	}
+	if m.security != nil {
+		m.refused = newRefusals(cfg.Logger.Named("election"))
+	}
+	return m, nil
 }
 
 // openRaft begins to accept Raft connections meant for serverID.
@@ -84,7 +99,6 @@ func (m *mux) openRaft(serverID string, address net.Addr) *lane {
 // serve accepts connections until close. It returns when all its goroutines have ended.
 func (m *mux) serve(ctx context.Context) error {
 	const pauseAfterError = 50 * time.Millisecond // out of file descriptors, mostly
-	waiting := make(chan struct{}, maxHandshakes)
 	var handshakes sync.WaitGroup
 	defer handshakes.Wait()
 	for {
@@ -101,28 +115,39 @@ func (m *mux) serve(ctx context.Context) error {
 			}
 		}
 		conn := m.own(accepted)
-		select {
-		case waiting <- struct{}{}:
-			handshakes.Go(func() {
-				m.handshake(conn)
-				<-waiting
-			})
-		default:
-			m.refuse(conn)
-		}
+		m.gate.enter(conn)
+		handshakes.Go(func() {
+			defer m.gate.leave(conn)
+			m.receive(ctx, conn)
+		})
 	}
 }
 
-// handshake reads the first line and passes the connection on, or closes it.
-func (m *mux) handshake(conn *muxConn) {
-	if err := conn.SetDeadline(time.Now().Add(handshakeDeadline)); err != nil {
-		m.refuse(conn)
+// receive passes a connection on, or counts and closes it.
+func (m *mux) receive(ctx context.Context, conn *muxConn) {
+	err := m.handshake(ctx, conn)
+	switch {
+	case err == nil:
 		return
+	case conn.crowdedOut.Load():
+		m.refused.note(conn.RemoteAddr(), refusal{crowdedOut, errors.New("too many connections wait for their handshake: " +
+			"find out what opens them, and keep it out by the security group")})
+	case m.security != nil && errors.Is(err, io.EOF):
+		// A knock: nothing was said that could be refused.
+	default:
+		m.refused.note(conn.RemoteAddr(), err)
 	}
-	protocol, target, err := readPreamble(conn)
+	_ = conn.Close()
+}
+
+// handshake finds out what a connection is for, and passes it on. An error says why it cannot be.
+func (m *mux) handshake(ctx context.Context, conn *muxConn) error {
+	if err := conn.SetDeadline(time.Now().Add(handshakeDeadline)); err != nil {
+		return err
+	}
+	protocol, target, err := m.greet(ctx, conn)
 	if err != nil {
-		m.refuse(conn)
-		return
+		return err
 	}
 	var l *lane
 	switch protocol {
@@ -135,34 +160,49 @@ func (m *mux) handshake(conn *muxConn) {
 			l = open
 		}
 	}
-	if l == nil || conn.SetDeadline(time.Time{}) != nil || !l.offer(conn) {
-		m.refuse(conn)
+	if l == nil {
+		return refusal{notForUs, fmt.Errorf("%q for %q: nobody here", protocol, target)}
 	}
+	if err := conn.SetDeadline(time.Time{}); err != nil {
+		return err
+	}
+	if !l.offer(conn) {
+		return net.ErrClosed
+	}
+	return nil
 }
 
-func (m *mux) refuse(conn *muxConn) {
-	m.refused.Add(1)
-	_ = conn.Close()
+// greet finds out what a connection is for, after TLS if there is any.
+func (m *mux) greet(ctx context.Context, conn *muxConn) (protocol, target string, err error) {
+	if m.security == nil {
+		line, err := readPreamble(conn)
+		protocol, target, _ = strings.Cut(line, " ")
+		return protocol, target, err
+	}
+	if protocol, err = m.authenticate(ctx, conn); err != nil {
+		return "", "", err
+	}
+	target, err = readPreamble(conn)
+	return protocol, target, err
 }
 
-// readPreamble reads byte by byte, because what follows the newline belongs to the protocol. It is done once per connection.
-func readPreamble(conn net.Conn) (protocol, target string, err error) {
+// readPreamble reads one line byte by byte, because what follows the newline belongs to the protocol. It is done once per connection.
+func readPreamble(conn net.Conn) (string, error) {
 	var line []byte
 	var b [1]byte
 	for len(line) < maxPreamble {
 		if _, err := conn.Read(b[:]); err != nil {
-			return "", "", fmt.Errorf("read preamble: %w", err)
+			return "", fmt.Errorf("read preamble: %w", err)
 		}
 		if b[0] == '\n' {
-			protocol, target, _ = strings.Cut(string(line), " ")
-			return protocol, target, nil
+			return string(line), nil
 		}
 		line = append(line, b[0])
 	}
-	return "", "", errors.New("read preamble: no newline")
+	return "", errors.New("read preamble: no newline")
 }
 
-// dial connects to address and names protocol and target.
+// dial connects to address, proves under TLS that the node of target is there, and says what for.
 func (m *mux) dial(ctx context.Context, address, protocol, target string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -171,15 +211,40 @@ func (m *mux) dial(ctx context.Context, address, protocol, target string) (net.C
 		return nil, err
 	}
 	conn := m.own(dialled)
-	if _, err := conn.Write([]byte(protocol + " " + target + "\n")); err != nil {
+	line := protocol + " " + target
+	if m.security != nil {
+		if err := m.secure(ctx, conn, protocol, target); err != nil {
+			return nil, errors.Join(fmt.Errorf("secure the connection to %s: %w", address, err), conn.Close())
+		}
+		line = target
+	}
+	if _, err := conn.Write([]byte(line + "\n")); err != nil {
 		return nil, errors.Join(fmt.Errorf("write preamble to %s: %w", address, err), conn.Close())
 	}
 	return conn, nil
 }
 
+// knock connects to address and hangs up. The kernel accepts for a process that is not scheduled, so under TLS there is no handshake.
+func (m *mux) knock(ctx context.Context, address, peer string) error {
+	if m.security == nil {
+		conn, err := m.dial(ctx, address, rpcProtocol, peer)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	conn, err := m.network.Dial(ctx, address)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
 // own registers a connection; one that comes after close is closed at once.
 func (m *mux) own(conn net.Conn) *muxConn {
-	owned := &muxConn{Conn: conn, mux: m}
+	owned := &muxConn{Conn: conn, raw: conn, mux: m}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -201,23 +266,28 @@ func (m *mux) close() {
 		_ = l.Close()
 	}
 	for conn := range m.conns {
-		_ = conn.Conn.Close()
+		_ = conn.raw.Close()
 	}
 	clear(m.conns)
 }
 
 // muxConn is a connection that the mux knows of until it is closed.
 type muxConn struct {
-	net.Conn
-	mux *mux
+	net.Conn          // raw, or TLS over it once the handshake is done
+	raw      net.Conn // what the kernel knows
+	mux      *mux
+
+	crowdedOut atomic.Bool
+	// session is nil without TLS and during its handshake. It is set under mux.mu, before anybody gets the connection.
+	session *session
 }
 
-// Close implements net.Conn.
+// Close implements net.Conn. It closes below TLS: the farewell of TLS could wait seconds for a peer that does not read.
 func (c *muxConn) Close() error {
 	c.mux.mu.Lock()
 	delete(c.mux.conns, c)
 	c.mux.mu.Unlock()
-	return c.Conn.Close()
+	return c.raw.Close()
 }
 
 // lane is the net.Listener of one protocol.

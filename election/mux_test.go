@@ -15,7 +15,7 @@ import (
 // servedMux is a running mux, its Raft lane open for server id node-a.1, and a dialler of its own.
 func servedMux(t *testing.T) *mux {
 	t.Helper()
-	m, err := listenMux(tcpNetwork{}, "127.0.0.1:0")
+	m, err := listenMux(Config{Name: "node-a", Peers: []Peer{{Name: "node-a", Address: "127.0.0.1:0"}}, Network: tcpNetwork{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestTheFirstLineSelectsTheProtocol(t *testing.T) {
 			t.Errorf("%s: read %q, %v", protocol, got, err)
 		}
 	}
-	if refused := m.refused.Load(); refused != 0 {
+	if refused := m.refused.total(); refused != 0 {
 		t.Errorf("%d connections refused", refused)
 	}
 }
@@ -97,8 +97,8 @@ func TestOtherConnectionsAreClosedAndCounted(t *testing.T) {
 		if n, err := conn.Read(make([]byte, 1)); n != 0 || errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
 			t.Errorf("%s: read %d bytes, %v; want the connection closed", name, n, err)
 		}
-		if want++; m.refused.Load() != want {
-			t.Errorf("%s: %d refused, want %d", name, m.refused.Load(), want)
+		if want++; m.refused.total() != want {
+			t.Errorf("%s: %d refused, want %d", name, m.refused.total(), want)
 		}
 	}
 }
@@ -124,9 +124,9 @@ func TestAConnectionThatSaysNothingIsClosedAfterFiveSeconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
-		m := &mux{conns: make(map[*muxConn]struct{}), rpc: newLane(nil)}
+		m := &mux{conns: make(map[*muxConn]struct{}), rpc: newLane(nil), refused: newRefusals(nil)}
 		began := time.Now()
-		go m.handshake(m.own(server))
+		go m.receive(t.Context(), m.own(server))
 		if _, err := client.Write([]byte(rpcProtocol)); err != nil { // no newline
 			t.Fatal(err)
 		}
@@ -143,7 +143,7 @@ func TestTooManySilentConnectionsDoNotPileUp(t *testing.T) {
 	t.Parallel()
 	m := servedMux(t)
 	const extra = 10
-	for range maxHandshakes + extra {
+	for range maxPerPeer + extra { // the test dials from the node's own address
 		conn, err := net.Dial("tcp", m.listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -151,7 +151,7 @@ func TestTooManySilentConnectionsDoNotPileUp(t *testing.T) {
 		defer func() { _ = conn.Close() }()
 	}
 	eventually(t, "the surplus refused", func() error {
-		if refused := m.refused.Load(); refused != extra {
+		if refused := m.refused.total(); refused != extra {
 			return errors.New("not yet")
 		}
 		return nil
@@ -166,9 +166,8 @@ func TestPreambleStopsAtTheNewline(t *testing.T) {
 		_, _ = client.Write([]byte("hacluster-rpc/1 node-b\nrest"))
 		_ = client.Close()
 	}()
-	protocol, target, err := readPreamble(server)
-	if err != nil || protocol != rpcProtocol || target != "node-b" {
-		t.Errorf("readPreamble = %q, %q, %v", protocol, target, err)
+	if line, err := readPreamble(server); err != nil || line != "hacluster-rpc/1 node-b" {
+		t.Errorf("readPreamble = %q, %v", line, err)
 	}
 	if rest, _ := io.ReadAll(server); !bytes.Equal(rest, []byte("rest")) {
 		t.Errorf("left for the protocol: %q", rest)

@@ -78,7 +78,7 @@ func Open(cfg Config, sm StateMachine) (*Node, error) {
 	}
 	n := newNode(cfg, sm)
 	var err error
-	if n.mux, err = listenMux(cfg.Network, cfg.address()); err != nil {
+	if n.mux, err = listenMux(cfg); err != nil {
 		return nil, err
 	}
 	if n.store, err = openStore(cfg.DataDir, raftLogger(n.log)); err != nil {
@@ -110,6 +110,7 @@ func (n *Node) Close() error {
 func (n *Node) Run(ctx context.Context) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return n.mux.serve(groupCtx) })
+	group.Go(func() error { return n.mux.watchPeers(groupCtx) })
 	group.Go(func() error { return n.serveRPC(groupCtx) })
 	group.Go(func() error {
 		defer n.mux.close()
@@ -170,6 +171,7 @@ func (n *Node) runRaft(ctx context.Context, parts raftParts) error {
 	group.Go(func() error { return n.watchTransfers(ctx, r) })
 	group.Go(func() error { return n.watchCandidacy(ctx, r) })
 	group.Go(func() error { return n.watchFatal(ctx) })
+	group.Go(func() error { return n.keepWarm(ctx, r) })
 	if parts.watch != nil {
 		group.Go(func() error { return parts.watch(ctx, r) })
 	}

@@ -110,6 +110,7 @@ func (n *Node) serveRPC(ctx context.Context) error {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          stdLogger(n.log),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       withCaller,
 	}
 	err := server.Serve(n.mux.rpc)
 	// The connections are closed, which cancels the requests; wait until their handlers have noticed.
@@ -138,6 +139,10 @@ func (n *Node) rpcHandler() http.Handler {
 				n.cfg.Name, n.cfg.Cluster, r.Host, r.Header.Get(clusterHeader)), http.StatusMisdirectedRequest)
 			return
 		}
+		if !mayCall(r) {
+			http.Error(w, "only nodes may call "+r.URL.Path, http.StatusForbidden)
+			return
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		routes.ServeHTTP(w, r)
 	})
@@ -154,9 +159,18 @@ func reason(err error) string {
 	var answered *CallError
 	var errno syscall.Errno
 	var timeout net.Error
+	var alert *net.OpError
+	var refused interface {
+		error
+		Reason() string
+	}
 	switch {
 	case errors.As(err, &answered):
 		return answered.Message
+	case errors.As(err, &alert) && alert.Op == "remote error":
+		return fmt.Sprintf("it refuses the certificate of this node (%v), and its log says why", alert.Err)
+	case errors.As(err, &refused): // by Security, in a sentence
+		return refused.Error()
 	case errors.As(err, &errno):
 		return errno.Error()
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():

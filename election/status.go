@@ -33,6 +33,8 @@ type Status struct {
 	// RefusedConnections counts connections that spoke no known protocol, were meant for another server id, or came
 	// while too many others were waiting.
 	RefusedConnections uint64 `json:"refused_connections"`
+	// Refusals are the same by reason, and under TLS also open connections that were cut, because the peer's certificate expired.
+	Refusals map[string]uint64 `json:"refusals,omitempty"`
 }
 
 // Known reports whether the data dir has been part of a cluster before, by what Open found there.
@@ -48,7 +50,7 @@ func (n *Node) Status() Status {
 		StoreError:  n.refusal.get(),
 	}
 	if n.mux != nil {
-		s.RefusedConnections = n.mux.refused.Load()
+		s.RefusedConnections, s.Refusals = n.mux.refused.total(), n.mux.refused.counts()
 	}
 	if r := n.raft.Load(); r != nil {
 		n.addRaftStatus(&s, r)

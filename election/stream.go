@@ -37,6 +37,9 @@ func (s stream) Dial(target raft.ServerAddress, timeout time.Duration) (net.Conn
 	if err != nil {
 		return nil, err
 	}
+	if conn := s.mux.spares.take(target); conn != nil {
+		return conn, nil
+	}
 	ctx, cancel := context.WithTimeout(s.ctx, timeout)
 	defer cancel()
 	return s.mux.dial(ctx, address, raftProtocol, id)

@@ -1,0 +1,62 @@
+package election
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+)
+
+const (
+	maxStrangers = 256 // connections that have not said yet what for, from addresses of no peer
+	maxPerPeer   = 32  // the same, from the address of each peer
+)
+
+// gate bounds the connections that have not proved anything yet. Where it is full the oldest gives way to the new one: a handshake takes
+// some milliseconds, so a peer that has no configured address gets through a crowd of connections that only wait. A flood from elsewhere
+// does not touch the room that each peer's own address has.
+type gate struct {
+	peers map[netip.Addr]bool
+
+	mu      sync.Mutex
+	waiting map[netip.Addr][]*muxConn // by address of a peer; all others under the zero address
+}
+
+func newGate(peers []Peer) *gate {
+	g := &gate{peers: make(map[netip.Addr]bool), waiting: make(map[netip.Addr][]*muxConn)}
+	for _, p := range peers {
+		if addr, err := netip.ParseAddrPort(p.Address); err == nil {
+			g.peers[addr.Addr().Unmap()] = true
+		}
+	}
+	return g
+}
+
+// enter lets a connection in, and closes the one that has to give way.
+func (g *gate) enter(conn *muxConn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	room, limit := g.room(conn.RemoteAddr())
+	crowd := g.waiting[room]
+	if len(crowd) >= limit {
+		crowd[0].crowdedOut.Store(true)
+		_ = crowd[0].raw.Close() // its handshake ends with an error
+		crowd = slices.Delete(crowd, 0, 1)
+	}
+	g.waiting[room] = append(crowd, conn)
+}
+
+// leave is for a connection whose handshake is over.
+func (g *gate) leave(conn *muxConn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	room, _ := g.room(conn.RemoteAddr())
+	g.waiting[room] = slices.DeleteFunc(g.waiting[room], func(c *muxConn) bool { return c == conn })
+}
+
+func (g *gate) room(remote net.Addr) (room netip.Addr, limit int) {
+	if from, err := netip.ParseAddrPort(remote.String()); err == nil && g.peers[from.Addr().Unmap()] {
+		return from.Addr().Unmap(), maxPerPeer
+	}
+	return netip.Addr{}, maxStrangers
+}

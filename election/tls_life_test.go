@@ -1,0 +1,324 @@
+package election
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hacluster/hacluster/internal/keyring"
+	"github.com/hacluster/hacluster/internal/pki"
+	"github.com/hacluster/hacluster/internal/pki/pkitest"
+)
+
+// TestARevokedNodeIsCutOff although its connections were open, and it comes back with a new certificate, without a restart of anything.
+func TestARevokedNodeIsCutOff(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t, 3)
+	s.start()
+	leader, term := s.leader()
+	lost := "node-c"
+	if leader.cfg.Name == lost {
+		lost = "node-b"
+	}
+	s.revoked.Store(&[]string{s.fingerprint(lost)})
+	for name, ring := range s.rings {
+		if name != lost {
+			ring.Recheck()
+		}
+	}
+	eventually(t, "connections cut", func() error {
+		if leader.Status().Refusals[keyring.Revoked] == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	eventually(t, "nothing open with "+lost, func() error {
+		for name, p := range s.nodes {
+			if name != lost && slices.Contains(p.mux.openPeers(), lost) {
+				return fmt.Errorf("%s has %v", name, p.mux.openPeers())
+			}
+		}
+		return nil
+	})
+	s.commit(leader, term, "without it")
+	if got := s.nodes[lost].ledger.list(); slices.Contains(got, "without it") {
+		t.Errorf("%s has %q", lost, got)
+	}
+	s.dirs[lost].Write(t, s.ca.Node(t, lost, "test"))
+	s.recheck()
+	eventually(t, lost+" has caught up", func() error {
+		if got := s.nodes[lost].ledger.list(); !slices.Contains(got, "without it") {
+			return fmt.Errorf("it has %q", got)
+		}
+		return nil
+	})
+}
+
+func (s *secured) fingerprint(name string) string {
+	s.t.Helper()
+	data, err := os.ReadFile(s.dirs[name].Cert())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return pkitest.Pair{Cert: data}.Fingerprint(s.t)
+}
+
+func (s *secured) commit(leader *process, term uint64, command string) {
+	s.t.Helper()
+	if _, _, err := leader.Apply(s.t.Context(), term, []byte(command)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// openPeers are the names at the other ends.
+func (m *mux) openPeers() []string {
+	var names []string
+	for _, s := range m.sessions() {
+		names = append(names, s.peer)
+	}
+	return names
+}
+
+// TestAnAuthorityIsReplaced in three steps, and the cluster goes on: trust both, renew all, trust the new one only.
+func TestAnAuthorityIsReplaced(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t, 3)
+	s.start()
+	leader, term := s.leader()
+	next := pkitest.NewAuthority(t)
+	renewed := make(map[string]string)
+	step := func(what string, change func(name string, dir pkitest.Dir), done func(name string) bool) {
+		for name, dir := range s.dirs {
+			change(name, dir)
+			s.rings[name].Recheck()
+			eventually(t, what+": "+name, func() error {
+				if !done(name) {
+					return errors.New("not yet")
+				}
+				return nil
+			})
+		}
+		s.commit(leader, term, what)
+		s.expectEverywhereLast(what)
+	}
+	trusts := func(name string, ca *pkitest.Authority) bool {
+		_, _, err := s.rings[name].Peer(tls.ConnectionState{PeerCertificates: []*x509.Certificate{ca.Node(t, "node-a", "test").TLS(t).Leaf}})
+		return err == nil
+	}
+	step("trust both", func(_ string, dir pkitest.Dir) { dir.Trust(t, s.ca, next) },
+		func(name string) bool { return trusts(name, next) && trusts(name, s.ca) })
+	step("renew", func(name string, dir pkitest.Dir) {
+		pair := next.Node(t, name, "test")
+		renewed[name] = pair.Fingerprint(t)
+		dir.Write(t, pair)
+	}, func(name string) bool { return shownBy(t, s.config(name).address()) == renewed[name] })
+	if refused := leader.Status().Refusals[keyring.WrongAuthority]; refused != 0 {
+		t.Errorf("%d refused on the way", refused)
+	}
+	step("trust the new one", func(_ string, dir pkitest.Dir) { dir.Trust(t, next) },
+		func(name string) bool { return trusts(name, next) && !trusts(name, s.ca) })
+	eventually(t, "connections of the old authority cut", func() error {
+		if leader.Status().Refusals[keyring.WrongAuthority] == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	s.expectSameLeader(leader, term)
+	s.stop("node-c")
+	s.start("node-c")
+	s.nodes["node-c"].expectPhase(t, "running")
+}
+
+// shownBy is the fingerprint of the certificate that a node shows to anybody.
+func shownBy(t *testing.T, address string) string {
+	t.Helper()
+	conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{rpcProtocol}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	return pki.Fingerprint(conn.ConnectionState().PeerCertificates[0])
+}
+
+func (c *cluster) expectEverywhereLast(want string) {
+	c.t.Helper()
+	for name, p := range c.nodes {
+		eventually(c.t, "the ledger of "+name, func() error {
+			if got := p.ledger.list(); len(got) == 0 || got[len(got)-1] != want {
+				return fmt.Errorf("it has %q, want %q last", got, want)
+			}
+			return nil
+		})
+	}
+}
+
+// counting is a Security that counts the handshakes that this node began.
+type counting struct {
+	Security
+	begun atomic.Int64
+}
+
+func (c *counting) Client(ctx context.Context, conn net.Conn, node, protocol string) (*tls.Conn, error) {
+	c.begun.Add(1)
+	return c.Security.Client(ctx, conn, node, protocol)
+}
+
+// TestAFailoverNeedsNoHandshake: followers have never spoken to each other when their leader dies, and still their connections are open.
+func TestAFailoverNeedsNoHandshake(t *testing.T) {
+	t.Parallel()
+	counters := make(map[string]*counting)
+	s := newSecured(t, 3, func(cfg *Config) {
+		cfg.Timing.Heartbeat, cfg.Timing.Election, cfg.Timing.Lease = 500*time.Millisecond, 500*time.Millisecond, 250*time.Millisecond
+		counters[cfg.Name] = &counting{Security: cfg.Security}
+		cfg.Security = counters[cfg.Name]
+	})
+	s.start()
+	leader, term := s.leader()
+	var followers []*process
+	for _, p := range s.nodes {
+		if p != leader {
+			followers = append(followers, p)
+		}
+	}
+	eventually(t, "warm connections between the followers", func() error {
+		for i, p := range followers {
+			if other := followers[1-i]; !p.mux.spares.has(serverAddress(other.cfg.address(), other.self.serverID())) {
+				return fmt.Errorf("%s has none with %s", p.cfg.Name, other.cfg.Name)
+			}
+		}
+		return nil
+	})
+	for _, p := range followers { // by now the first round is over
+		if err := p.Call(t.Context(), followers[0].cfg.Name, identityPath, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := counters[followers[0].cfg.Name].begun.Load() + counters[followers[1].cfg.Name].begun.Load()
+	for i, p := range followers {
+		if err := p.Call(t.Context(), followers[1-i].cfg.Name, identityPath, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.stop(leader.cfg.Name)
+	if _, now := s.leader(); now == term {
+		t.Errorf("still term %d", now)
+	}
+	if after := counters[followers[0].cfg.Name].begun.Load() + counters[followers[1].cfg.Name].begun.Load(); after != before {
+		t.Errorf("%d handshakes on the way to a new leader", after-before)
+	}
+}
+
+// TestASpareOfAPeerThatRestartedIsNotUsed: it would cost a vote.
+func TestASpareOfAPeerThatRestartedIsNotUsed(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t, 3)
+	s.start()
+	s.leader()
+	a, b := s.nodes["node-a"], s.nodes["node-b"]
+	target := serverAddress(b.cfg.address(), b.self.serverID())
+	eventually(t, "a spare", func() error {
+		if !a.mux.spares.has(target) {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	s.stop("node-b")
+	eventually(t, "it is known to be dead", func() error {
+		if a.mux.spares.take(target) != nil {
+			return errors.New("it is handed out")
+		}
+		return nil
+	})
+}
+
+// TestAKnockIsNoHandshake: the kernel answers it, even if the agent does not run, and it is nothing to be counted.
+func TestAKnockIsNoHandshake(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t, 3)
+	s.start("node-a")
+	silent, err := net.Listen("tcp", s.config("node-b").address()) // a machine whose agent is stopped
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	a := s.nodes["node-a"]
+	for _, peer := range []string{"node-a", "node-b"} {
+		if err := a.Knock(t.Context(), peer); err != nil {
+			t.Errorf("knock at %s: %v", peer, err)
+		}
+	}
+	if err := a.Knock(t.Context(), "node-c"); err == nil {
+		t.Error("somebody is at node-c")
+	}
+	if err := a.Call(t.Context(), "node-a", identityPath, nil, nil); err != nil { // by now the knock was heard
+		t.Error(err)
+	}
+	if got := a.Status().Refusals; len(got) > 0 {
+		t.Errorf("refusals %v", got)
+	}
+}
+
+// TestMixedPortsSayWhatIsWrong: one node is configured for TLS, the other for plain TCP.
+func TestMixedPortsSayWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t, 2)
+	i := slices.IndexFunc(s.configs, func(cfg Config) bool { return cfg.Name == "node-b" })
+	s.configs[i].Security = nil
+	s.start()
+	s.nodes["node-a"].expectPhase(t, "waiting for node-b", "TLS", "insecure")
+	eventually(t, "counted", func() error {
+		if n := s.nodes["node-a"].Status().Refusals[keyring.NoTLS]; n == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+}
+
+// TestARefusedNodeIsTold why, in words, in its own status.
+func TestARefusedNodeIsTold(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t, 2)
+	stranger := pkitest.NewAuthority(t)
+	for i := range s.configs {
+		if cfg := &s.configs[i]; cfg.Name == "node-a" {
+			cfg.Security = s.ring(t, cfg, stranger, s.ca, stranger)
+		}
+	}
+	s.start()
+	s.nodes["node-a"].expectPhase(t, "node-b", "it refuses the certificate of this node")
+	s.nodes["node-b"].expectPhase(t, "node-a", "no certificate authority that this node trusts", "tls.ca")
+}
+
+// TestRefusalsAreLoggedSeldom: for each reason at once, and then once a minute, with the number of those in between.
+func TestRefusalsAreLoggedSeldom(t *testing.T) {
+	r := newRefusals(nil)
+	now := time.Now()
+	for i, test := range []struct {
+		why    string
+		at     time.Duration
+		unsaid uint64
+		due    bool
+	}{
+		{"a", 0, 0, true},
+		{"a", time.Second, 0, false},
+		{"b", time.Second, 0, true},
+		{"a", 59 * time.Second, 0, false},
+		{"a", time.Minute, 2, true},
+		{"a", 2 * time.Minute, 0, true},
+	} {
+		if unsaid, due := r.count(test.why, now.Add(test.at), time.Minute); unsaid != test.unsaid || due != test.due {
+			t.Errorf("step %d: %d unsaid, due %v; want %d, %v", i, unsaid, due, test.unsaid, test.due)
+		}
+	}
+	if r.total() != 6 || r.counts()["b"] != 1 {
+		t.Errorf("counts %v", r.counts())
+	}
+}
