@@ -15,6 +15,8 @@ import (
 	"github.com/hacluster/hacluster/internal/boottime"
 	"github.com/hacluster/hacluster/internal/config"
 	"github.com/hacluster/hacluster/internal/controller"
+	"github.com/hacluster/hacluster/internal/hooks"
+	"github.com/hacluster/hacluster/internal/keyring"
 )
 
 // startWithin bounds what is looked up and tried before the agent takes part: IMDS and the DryRuns.
@@ -28,7 +30,8 @@ func agentCommand() *cobra.Command {
 		Example: "  hacluster agent --config /etc/hacluster/hacluster.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.LoadAs(file, node)
+			load := func() (config.Config, error) { return config.LoadAs(file, node) }
+			cfg, err := load()
 			if err != nil {
 				return err
 			}
@@ -36,7 +39,7 @@ func agentCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return runAgent(cmd.Context(), cfg, log)
+			return runAgent(cmd.Context(), cfg, load, log)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "/etc/hacluster/hacluster.yaml", "configuration file")
@@ -44,12 +47,12 @@ func agentCommand() *cobra.Command {
 	return cmd
 }
 
-// runAgent opens everything first, so that what is missing is said before the node takes part, then runs it all.
-func runAgent(ctx context.Context, cfg config.Config, log *zap.Logger) error {
+// runAgent opens everything first, so that what is missing is said before the node takes part, then runs it all. load reads cfg anew.
+func runAgent(ctx context.Context, cfg config.Config, load func() (config.Config, error), log *zap.Logger) error {
 	for _, w := range cfg.Warnings() {
 		log.Warn(w)
 	}
-	a, err := openAgent(ctx, cfg, log)
+	a, err := openAgent(ctx, cfg, load, log)
 	if err != nil {
 		return err
 	}
@@ -70,17 +73,33 @@ type agent struct {
 	ec2    runner // keeps the way to EC2 warm; nil on a witness
 	health runner // nil on a witness
 	wire   runner // nil on a witness
+	hooks  *hooks.Runner
+	keys   *keyring.Keyring // nil: the nodes talk over plain TCP
 }
 
 type runner interface{ Run(context.Context) error }
 
-// run ends in this order: the driver hands over, then everything else stops.
+// run ends in this order: the driver hands over, everything else stops, the last hooks run.
 func (a *agent) run(stop context.Context) error {
+	notifying, ended := context.WithCancel(context.WithoutCancel(stop))
+	defer ended()
+	var g errgroup.Group
+	g.Go(func() error { return a.hooks.Run(notifying) })
+	err := a.serve(stop)
+	ended()
+	return errors.Join(err, g.Wait())
+}
+
+// serve runs all but the hooks until the driver has handed over or a part fails.
+func (a *agent) serve(stop context.Context) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(stop))
 	defer cancel()
 	g, ctx := errgroup.WithContext(base)
 	g.Go(func() error { return named("raft", a.raft.Run(ctx)) })
 	g.Go(func() error { return a.admin.Run(ctx) })
+	if a.keys != nil {
+		g.Go(func() error { return a.keys.Run(ctx) })
+	}
 	for name, r := range map[string]runner{"ec2": a.ec2, "health": a.health, "vrrp": a.wire} {
 		if r != nil {
 			g.Go(func() error { return named(name, r.Run(ctx)) })
@@ -104,16 +123,28 @@ func named(part string, err error) error {
 	return fmt.Errorf("%s: %w", part, err)
 }
 
-func openAgent(ctx context.Context, cfg config.Config, log *zap.Logger) (*agent, error) {
+func openAgent(ctx context.Context, cfg config.Config, load func() (config.Config, error), log *zap.Logger) (*agent, error) {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
-	replica := controller.NewReplica()
-	lateRPC := &lateHandler{}
-	raft, err := election.Open(electionConfig(cfg, lateRPC, log), replica)
+	notify, err := hooks.New(hooksConfig(cfg), log.Named("hooks"))
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{raft: raft}
+	keys, err := openKeyring(cfg, load, log)
+	if err != nil {
+		return nil, err
+	}
+	replica := controller.NewReplica()
+	lateRPC := &lateHandler{}
+	ec := electionConfig(cfg, lateRPC, log)
+	if keys != nil {
+		ec.Security = keys
+	}
+	raft, err := election.Open(ec, replica)
+	if err != nil {
+		return nil, err
+	}
+	a := &agent{raft: raft, hooks: notify, keys: keys}
 	if err := a.open(ctx, cfg, replica, lateRPC, log); err != nil {
 		return nil, errors.Join(err, raft.Close())
 	}
@@ -121,7 +152,7 @@ func openAgent(ctx context.Context, cfg config.Config, log *zap.Logger) (*agent,
 }
 
 func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller.Replica, rpc *lateHandler, log *zap.Logger) error {
-	ports := controller.Ports{Raft: a.raft, Quorum: a.raft, Ballot: a.raft, Peers: a.raft, Replica: replica}
+	ports := controller.Ports{Raft: a.raft, Quorum: a.raft, Ballot: a.raft, Peers: a.raft, Replica: replica, Observer: a.hooks}
 	core := coreConfig(cfg)
 	if cfg.Self().Witness {
 		ports.Wire, ports.EC2 = silentWire{}, noEC2{}
@@ -138,5 +169,8 @@ func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller
 		return err
 	}
 	a.admin = adminapi.NewServer(identity(cfg), a.driver, a.raft, socket)
+	if a.keys != nil {
+		a.admin.SetCertificate(certificateOf(a.keys))
+	}
 	return nil
 }

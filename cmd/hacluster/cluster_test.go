@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -122,18 +123,21 @@ func emulator(t *testing.T) (endpoint string, calls func() int) {
 	}
 }
 
-func startMember(t *testing.T, name string, number, port int, endpoint, haproxy string) *member {
+// startMember starts an agent. settings are further lines of its configuration.
+func startMember(t *testing.T, name string, number, port int, endpoint, haproxy string, settings ...string) *member {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "hm")
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	must(t, os.Chmod(dir, 0o777))
 	m := &member{node: node{t: t, dir: dir, endpoint: endpoint, secret: "right", asNobody: name == "node-c"}, name: name}
+	if !slices.ContainsFunc(settings, func(s string) bool { return strings.HasPrefix(s, "tls:") }) {
+		settings = append(settings, "insecure: true")
+	}
 	file := filepath.Join(dir, "hacluster.yaml")
 	must(t, os.WriteFile(file, []byte(fmt.Sprintf(`cluster: {name: test}
 node: %s
 data_dir: %s
-insecure: true
 nodes:
   - {name: node-a, address: "127.0.0.1:%d", priority: 102}
   - {name: node-b, address: "127.0.0.2:%d", priority: 101}
@@ -142,7 +146,8 @@ eip: {allocation_id: %s}
 aws: {region: eu-central-1, endpoint: "%s", network_interface_id: eni-0aaaaaaaaaaaaaaa%d, private_ip: 127.0.0.%d}
 health: {tcp: {address: "%s"}}
 admin: {socket: %s}
-`, name, m.data(), port, port, port, allocation, endpoint, number, number, haproxy, m.socket())), 0o644))
+%s
+`, name, m.data(), port, port, port, allocation, endpoint, number, number, haproxy, m.socket(), strings.Join(settings, "\n"))), 0o644))
 	binary, err := buildOnce()
 	must(t, err)
 	must(t, os.Chmod(filepath.Dir(binary), 0o755))

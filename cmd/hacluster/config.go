@@ -12,7 +12,7 @@ import (
 
 func configCommand() *cobra.Command {
 	parent := &cobra.Command{Use: "config", Short: "Work with configuration files"}
-	parent.AddCommand(configCheckCommand())
+	parent.AddCommand(configCheckCommand(), importKeepalivedCommand())
 	return parent
 }
 
@@ -32,6 +32,7 @@ func printSums(w io.Writer, s config.Sums) {
 
 func configCheckCommand() *cobra.Command {
 	var node string
+	var programs bool
 	check := &cobra.Command{
 		Use:     "check FILE",
 		Short:   "Check a configuration file: all errors at once, each with its line and what to write instead",
@@ -41,6 +42,11 @@ func configCheckCommand() *cobra.Command {
 			cfg, err := config.LoadAs(args[0], node)
 			if err != nil {
 				return err
+			}
+			if programs {
+				if err := hooksConfig(cfg).Check(); err != nil {
+					return err
+				}
 			}
 			for _, w := range cfg.Warnings() {
 				fmt.Fprintln(cmd.OutOrStdout(), "warning: "+w)
@@ -52,5 +58,6 @@ func configCheckCommand() *cobra.Command {
 		},
 	}
 	check.Flags().StringVar(&node, "node", "", "check as this node instead of the one that the file or the hostname names")
+	check.Flags().BoolVar(&programs, "hooks", false, "check the programs below hooks: too, as this machine and this user see them")
 	return check
 }

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -16,9 +17,31 @@ func main() {
 	err := rootCommand().ExecuteContext(ctx)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "hacluster: "+err.Error())
-		os.Exit(1)
+		os.Exit(explain(err))
 	}
+}
+
+// exitError ends a command with a status of its own. Without an error in it, the command has said everything.
+type exitError struct {
+	status int
+	err    error
+}
+
+func (e *exitError) Error() string { return fmt.Sprintf("exit status %d: %v", e.status, e.err) }
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// explain says what went wrong, and returns the exit status.
+func explain(err error) int {
+	status := 1
+	var exit *exitError
+	if errors.As(err, &exit) {
+		status, err = exit.status, exit.err
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "hacluster: "+err.Error())
+	}
+	return status
 }
 
 func rootCommand() *cobra.Command {
@@ -28,6 +51,6 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(agentCommand(), statusCommand(), transferCommand(), configCommand(), versionCommand())
+	root.AddCommand(agentCommand(), statusCommand(), transferCommand(), configCommand(), tlsCommand(), vrrpCommand(), versionCommand())
 	return root
 }

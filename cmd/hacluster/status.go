@@ -1,10 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -62,6 +66,7 @@ func printStatus(w io.Writer, s adminapi.Status) error {
 	if s.StoreError != "" {
 		fmt.Fprintf(w, "the disk of this node refuses writes, and it falls behind: make room or mend it: %s\n", s.StoreError)
 	}
+	printTLS(w, s)
 	if h := s.Hints; h.Asked > 0 {
 		fmt.Fprintf(w, "adverts of a leader were missing %d times: %d refuted by others, %d elections\n", h.Asked, h.Refuted, h.Sent)
 	}
@@ -72,7 +77,33 @@ func printStatus(w io.Writer, s adminapi.Status) error {
 	if err := printNodes(w, s); err != nil {
 		return err
 	}
+	if err := printVRRP(w, s.VRRP); err != nil {
+		return err
+	}
 	return printHistory(w, s.History)
+}
+
+// printTLS warns of a certificate that ends within a month, and tells of connections that were refused.
+func printTLS(w io.Writer, s adminapi.Status) {
+	const soon = 30 // days
+	c := s.Certificate
+	switch {
+	case c == nil:
+		return
+	case c.DaysLeft < 0:
+		fmt.Fprintf(w, "! the certificate of %s has expired, and the other nodes refuse this one: make a new one with 'hacluster tls'\n", c.Name)
+	case c.DaysLeft <= soon:
+		fmt.Fprintf(w, "! the certificate of %s expires in %d days: make a new one with 'hacluster tls'\n", c.Name, c.DaysLeft)
+	default:
+		fmt.Fprintf(w, "TLS: the certificate of %s is valid for %d days\n", c.Name, c.DaysLeft)
+	}
+	if len(s.Refusals) > 0 {
+		var reasons []string
+		for _, why := range slices.Sorted(maps.Keys(s.Refusals)) {
+			reasons = append(reasons, fmt.Sprintf("%s %d", why, s.Refusals[why]))
+		}
+		fmt.Fprintf(w, "connections refused since the start: %s\n", strings.Join(reasons, ", "))
+	}
 }
 
 func holderLine(s adminapi.Status) string {
@@ -134,6 +165,55 @@ func yesNo(is bool, yes, no string) string {
 		return yes
 	}
 	return no
+}
+
+// printVRRP shows who was heard, and what is odd about it. Of a peer that never said anything there is nothing to show.
+func printVRRP(w io.Writer, v *adminapi.VRRP) error {
+	if v == nil {
+		return nil
+	}
+	fmt.Fprintf(w, "\nVRRP: %d adverts sent, %d received, %d packets rejected\n", v.Sent, v.Received, total(v.Rejected))
+	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	for _, s := range v.Senders {
+		if s.Adverts > 0 || len(s.Rejected) > 0 {
+			fmt.Fprintln(tw, senderLine(s))
+		}
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for _, n := range v.Notices {
+		fmt.Fprintf(w, "! %s (%d packets, the last %v ago)\n", n.Text, n.Packets, age(n.AgeMS))
+	}
+	return nil
+}
+
+func senderLine(s adminapi.Sender) string {
+	who, said := cmp.Or(s.Node, "not a node"), "never advertised"
+	if l := s.Last; l != nil {
+		said = fmt.Sprintf("VRRPv%d priority %d every %v, %v ago", l.Version, l.Priority, time.Duration(l.IntervalMS)*time.Millisecond, age(l.AgeMS))
+	}
+	line := fmt.Sprintf("  %s\t%s\t%s", s.Address, who, said)
+	for _, reason := range slices.Sorted(maps.Keys(s.Rejected)) {
+		line += fmt.Sprintf("\t%s %d", reason, s.Rejected[reason])
+	}
+	return line
+}
+
+func total(counts map[string]uint64) (sum uint64) {
+	for _, n := range counts {
+		sum += n
+	}
+	return sum
+}
+
+// age rounds to what a reader wants to know.
+func age(ms int64) time.Duration {
+	d := time.Duration(ms) * time.Millisecond
+	if d < time.Second {
+		return d
+	}
+	return d.Round(time.Second)
 }
 
 func printHistory(w io.Writer, history []adminapi.Transition) error {

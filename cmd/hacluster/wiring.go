@@ -20,6 +20,7 @@ import (
 	"github.com/hacluster/hacluster/internal/adminapi"
 	"github.com/hacluster/hacluster/internal/config"
 	"github.com/hacluster/hacluster/internal/controller"
+	"github.com/hacluster/hacluster/internal/hooks"
 	"github.com/hacluster/hacluster/vrrpwire"
 )
 
@@ -139,6 +140,13 @@ func healthConfig(h config.Health) health.Config {
 	return hc
 }
 
+func hooksConfig(cfg config.Config) hooks.Config {
+	h := cfg.Hooks
+	return hooks.Config{Cluster: cfg.Cluster.Name, Node: cfg.Node, Priority: cfg.Self().Priority, AllocationID: cfg.EIP.AllocationID,
+		NotifyMaster: h.NotifyMaster, NotifyBackup: h.NotifyBackup, NotifyFault: h.NotifyFault, NotifyStop: h.NotifyStop, Notify: h.Notify,
+		Timeout: h.Timeout}
+}
+
 // preflight keeps a new node from joining with an EC2 that refuses it. A node that is a member already starts all the same:
 // its vote must not depend on EC2, and the address stays where it is (invariant I4).
 func (a *agent) preflight(ctx context.Context, client *eip.Client, log *zap.Logger) error {
@@ -168,7 +176,14 @@ func (a *agent) openWire(cfg config.Config, log *zap.Logger) error {
 	wc := vrrpwire.Config{
 		VRID: uint8(cfg.VRRP.VirtualRouterID), Version: uint8(cfg.VRRP.Version), Priority: uint8(cfg.Self().Priority),
 		Interval: cfg.VRRP.AdvertisementInterval, Source: cfg.Self().VRRPAddress, Interface: cfg.VRRP.Interface,
-		NeedEvidence: a.driver.NeedEvidence, Logger: log.Named("vrrp"),
+		NeedEvidence: a.driver.NeedEvidence, MayReign: a.driver.MayReign, Logger: log,
+	}
+	if cfg.VRRP.AuthPass != "" {
+		auth, err := vrrpwire.Password(cfg.VRRP.AuthPass)
+		if err != nil {
+			return fmt.Errorf("vrrp.auth_pass: %w", err)
+		}
+		wc.Auth = auth
 	}
 	if cfg.VRRP.Checksum == config.ChecksumAsV2 {
 		wc.Checksum = vrrpwire.ChecksumAsV2
@@ -178,11 +193,14 @@ func (a *agent) openWire(cfg config.Config, log *zap.Logger) error {
 			wc.Peers = append(wc.Peers, p.VRRPAddress)
 		}
 	}
+	wc.Peers = append(wc.Peers, cfg.VRRP.ExtraPeers...)
+	wc.Addresses = cfg.VRRP.Addresses
 	wire, err := vrrpwire.Open(wc, a.driver.WirePermit)
 	if err != nil {
 		return err
 	}
 	a.driver.SetWire(wire)
+	a.driver.SetMonitor(wire)
 	a.wire = wire
 	return nil
 }

@@ -59,6 +59,7 @@ type Config struct {
 	Node      string    `yaml:"node"`     // name of this node, one of Nodes
 	DataDir   string    `yaml:"data_dir"` // absolute path
 	Nodes     []Node    `yaml:"nodes"`    // every node, this one included
+	TLS       *TLS      `yaml:"tls"`      // between the nodes; nil: Insecure
 	Insecure  bool      `yaml:"insecure"` // plain TCP between the nodes
 	EIP       EIP       `yaml:"eip"`
 	AWS       AWS       `yaml:"aws"`
@@ -66,6 +67,7 @@ type Config struct {
 	Raft      Raft      `yaml:"raft"`
 	Placement Placement `yaml:"placement"`
 	Health    Health    `yaml:"health"`
+	Hooks     Hooks     `yaml:"hooks"`
 	Admin     Admin     `yaml:"admin"`
 	Log       Log       `yaml:"log"`
 }
@@ -109,8 +111,11 @@ type VRRP struct {
 	VirtualRouterID       int           `yaml:"virtual_router_id"` // VRID, 1 to 255
 	Version               int           `yaml:"version"`           // 2 or 3
 	AdvertisementInterval time.Duration `yaml:"advertisement_interval"`
-	Interface             string        `yaml:"interface"` // empty: the routing table decides
+	Interface             string        `yaml:"interface"` // by name, address or network; empty: the routing table decides
 	Checksum              Checksum      `yaml:"checksum"`
+	AuthPass              string        `yaml:"auth_pass"`   // version 2 only, at most 8 bytes; empty: no authentication
+	Addresses             []netip.Addr  `yaml:"addresses"`   // IPv4; named in every advert, configured on no machine
+	ExtraPeers            []netip.Addr  `yaml:"extra_peers"` // IPv4; spoken to and listened to, although they are no nodes
 }
 
 // Raft holds the timings and sizes of the consensus group.

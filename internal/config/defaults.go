@@ -44,6 +44,7 @@ func quietDefaults() Config {
 			TrailingLogs:       1024,
 			LogWriteTimeout:    2 * time.Second,
 		},
+		Hooks: Hooks{Timeout: 30 * time.Second},
 		Admin: Admin{Socket: "/run/hacluster/admin.sock"},
 		Log:   Log{Format: "json", Level: "info"},
 	}

@@ -49,7 +49,7 @@ func checkProblems(t *testing.T, err error) {
 	}
 }
 
-// write is the file that says all of c. A check that is off has no line.
+// write is the file that says all of c. A section that is off has no line.
 func write(t *testing.T, c Config) []byte {
 	t.Helper()
 	text, err := yaml.MarshalWithOptions(c, yaml.CustomMarshaler(func(r StatusRange) ([]byte, error) {
@@ -58,5 +58,5 @@ func write(t *testing.T, c Config) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return regexp.MustCompile(`(?m)^  \w+: null\n`).ReplaceAll(text, nil)
+	return regexp.MustCompile(`(?m)^ *\w+: null\n`).ReplaceAll(text, nil)
 }

@@ -90,3 +90,51 @@ func TestNearestKey(t *testing.T) {
 		}
 	}
 }
+
+// TestInterface: by name, by address, or by a network that fits all nodes.
+func TestInterface(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"ens5": true, "eth0.100": true, "10.0.1.11": true, "10.0.0.0/16": true, "eni-that-is-too-long": false, "eth0/16": false, "fd00::1": false, "10.0.0.0/33": false,
+	} {
+		file := minimal + "vrrp: {interface: \"" + text + "\"}\n"
+		if _, err := parse("c.yaml", []byte(file), "", host); (err == nil) != ok {
+			t.Errorf("interface %s: %v, want it accepted: %t", text, err, ok)
+		}
+	}
+}
+
+// TestTLSOrNot: one of the two must be said. What is wrong with the files themselves is seen on the node.
+func TestTLSOrNot(t *testing.T) {
+	secure := func(lines string) string { return strings.Replace(minimal, "insecure: true\n", lines, 1) }
+	const fingerprint = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	tests := []struct {
+		name, file string
+		want       string // in the error; empty: the file is right
+	}{
+		{"tls with its defaults", secure("tls: {}\n"), ""},
+		{"tls, and insecure switched off", secure("tls: {}\ninsecure: false\n"), ""},
+		{"insecure", minimal, ""},
+		{"neither", secure(""), "c.yaml:1: tls: is missing"},
+		{"insecure switched off", secure("insecure: false\n"), "c.yaml:1: tls: is missing"},
+		{"both", secure("tls: {}\ninsecure: true\n"), "c.yaml:8: insecure: is true beside tls"},
+		{"a section without a value", secure("tls:\n"), "c.yaml:7: tls: has no value; write {} for its defaults"},
+		{"a relative path", secure("tls: {key: node.key}\n"), `tls.key: "node.key" is not an absolute path`},
+		{"a revoked certificate", secure("tls: {revoked: ['" + fingerprint + "']}\n"), ""},
+		{"as openssl prints it", secure("tls: {revoked: ['01:23:45']}\n"), "tls.revoked[0]: \"01:23:45\" is not of the form sha256:"},
+		{"a cluster that can be in no DNS name", strings.Replace(secure("tls: {}\n"), "edge-1", "edge-", 1), "cluster.name: \"edge-\" is not of the form"},
+		{"the same without certificates", strings.Replace(minimal, "edge-1", "edge-", 1), ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := parse("c.yaml", []byte(tt.file), "", host)
+			switch {
+			case tt.want == "" && err != nil:
+				t.Error(err)
+			case tt.want == "" && (c.TLS == nil) != c.Insecure:
+				t.Errorf("tls %+v, insecure %v", c.TLS, c.Insecure)
+			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+				t.Errorf("error %v, want %s", err, tt.want)
+			}
+		})
+	}
+}

@@ -32,14 +32,17 @@ func (c *Config) validate(d *document) {
 	d.checkOneOf("profile", string(c.Profile), string(ProfileDefault), string(ProfileFast))
 	c.validateNodes(d)
 	c.validateSelf(d)
-	c.validateInsecure(d)
+	c.validateTLS(d)
 	d.checkAbsolute("data_dir", c.DataDir)
 	c.EIP.validate(d)
 	c.AWS.validate(d)
 	c.VRRP.validate(d)
+	c.VRRP.validateAddresses(d)
+	c.validateExtraPeers(d)
 	c.Raft.validate(d)
 	c.Placement.validate(d)
 	c.Health.validate(d, c.Self())
+	c.Hooks.validate(d)
 	d.checkSocket("admin.socket", c.Admin.Socket)
 	d.checkOneOf("log.format", c.Log.Format, "json", "console")
 	d.checkOneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
@@ -47,14 +50,6 @@ func (c *Config) validate(d *document) {
 
 func (c Cluster) validate(d *document) {
 	d.checkMatch("cluster.name", c.Name, `[a-z0-9-]{1,63}`, "lower-case letters, digits and '-', for example edge-1")
-}
-
-// validateInsecure goes when TLS between the nodes comes.
-func (c *Config) validateInsecure(d *document) {
-	if !c.Insecure {
-		d.report("insecure", "TLS between nodes is not available in this version",
-			"write 'insecure: true' and allow the port only inside the security group")
-	}
 }
 
 func (e EIP) validate(d *document) {
@@ -84,9 +79,8 @@ func (a AWS) validate(d *document) {
 func (v VRRP) validate(d *document) {
 	d.checkInt("vrrp.virtual_router_id", v.VirtualRouterID, 1, 255)
 	d.checkOneOf("vrrp.checksum", string(v.Checksum), string(ChecksumPseudoHeader), string(ChecksumAsV2))
-	if len(v.Interface) > maxInterfaceName || strings.ContainsAny(v.Interface, "/ \t") {
-		d.report("vrrp.interface", fmt.Sprintf("%q is not the name of a network interface", v.Interface), "write one that 'ip link' shows, for example ens5")
-	}
+	v.validateInterface(d)
+	v.validateAuthPass(d)
 	interval := v.AdvertisementInterval
 	switch v.Version {
 	case 2:
