@@ -110,6 +110,11 @@ func (n *Node) Start(process string) error {
 	return nil
 }
 
+// Command runs the hacluster command line against the agent of the node and returns what it printed.
+func (n *Node) Command(ctx context.Context, args ...string) ([]byte, error) {
+	return n.command(ctx, args...)
+}
+
 // Status asks the agent of the node by the command line.
 func (n *Node) Status(ctx context.Context) (Status, error) { return n.status(ctx) }
 

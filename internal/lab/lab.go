@@ -35,6 +35,8 @@ type Options struct {
 	Record bool
 	// Tuning is for what is rare with hacluster's defaults.
 	Tuning Tuning
+	// Programs says what a node runs beside HAProxy; nil: the agent, if there is a program for it.
+	Programs func(*Node) ([]Program, error)
 }
 
 // Tuning changes a few settings of the agents; zero: hacluster's default.

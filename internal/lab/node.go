@@ -60,14 +60,22 @@ func newNode(s site, cluster []site, opts Options, bins binaries) (*Node, error)
 	if err := n.configure(haproxyFile, haproxyConfig, Setup{}); err != nil {
 		return nil, err
 	}
-	if bins.hacluster != "" {
-		program, err := n.Hacluster(Setup{Tuning: opts.Tuning})
-		if err != nil {
-			return nil, err
-		}
-		n.programs = []Program{program}
+	if n.programs, err = n.firstPrograms(opts); err != nil {
+		return nil, err
 	}
 	return n, nil
+}
+
+// firstPrograms are those that the node boots with.
+func (n *Node) firstPrograms(opts Options) ([]Program, error) {
+	switch {
+	case opts.Programs != nil:
+		return opts.Programs(n)
+	case n.bins.hacluster == "":
+		return nil, nil
+	}
+	program, err := n.Hacluster(Setup{Tuning: opts.Tuning})
+	return []Program{program}, err
 }
 
 func (n *Node) file(name string) string { return filepath.Join(n.dir, name) }
@@ -137,6 +145,9 @@ func (n *Node) powerOff() error {
 // startMissing starts what should run on the node and does not.
 func (n *Node) startMissing() error {
 	for _, p := range n.everything() {
+		if p.Manual {
+			continue
+		}
 		if err := n.Start(p.Name); err != nil {
 			return err
 		}

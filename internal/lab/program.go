@@ -17,6 +17,8 @@ type Program struct {
 	Name string
 	Argv []string
 	Env  []string // in addition to a service manager's
+	// Manual: it does not start with the machine; see Node.Start.
+	Manual bool
 }
 
 // Setup is one way of running hacluster.
@@ -43,11 +45,16 @@ func (n *Node) Hacluster(setup Setup) (Program, error) {
 	if err := n.configure(file, agentConfig, setup); err != nil {
 		return Program{}, err
 	}
-	program := Program{Name: agent, Argv: []string{n.bins.hacluster, "agent", "--config", n.file(file)}}
+	program := n.HaclusterWith(n.file(file))
 	if setup.TLS {
 		program.Env = []string{"AWS_CA_BUNDLE=" + n.CABundle()}
 	}
 	return program, nil
+}
+
+// HaclusterWith returns the agent with a configuration file that somebody else wrote.
+func (n *Node) HaclusterWith(file string) Program {
+	return Program{Name: agent, Argv: []string{n.bins.hacluster, "agent", "--config", file}}
 }
 
 // dataDir returns the agent's data directory of one way of running it.
