@@ -1,0 +1,87 @@
+locals {
+  config_file = "/etc/hacluster/hacluster.yaml"
+  tls_dir     = "/etc/hacluster/tls" # where the agent looks unless its configuration says otherwise
+
+  configs = { for name, _ in var.nodes : name => templatefile("${path.module}/templates/hacluster.yaml.tftpl", {
+    cluster       = var.cluster
+    region        = var.region
+    allocation_id = var.eip.allocation_id
+    node          = name
+    nodes         = var.nodes
+    settings      = var.settings
+    insecure      = var.tls_parameters == null
+  }) }
+
+  units = { for name, n in var.nodes : name => templatefile("${path.module}/templates/hacluster.service.tftpl", {
+    config_file = local.config_file
+    witness     = n.witness
+  }) }
+
+  bootstraps = { for name, n in var.nodes : name => templatefile("${path.module}/templates/bootstrap.sh.tftpl", {
+    region       = var.region
+    architecture = var.architecture
+    node         = name
+    witness      = n.witness
+    prepare      = var.prepare
+    program      = var.program
+    file         = var.program.kind == "package" ? "hacluster.deb" : "hacluster"
+    config_file  = local.config_file
+    tls_dir      = local.tls_dir
+    tls_path     = var.tls_parameters == null ? null : "${var.tls_parameters.path}/${name}"
+    logs         = var.log_group != null
+    shell_access = var.shell_access
+  }) }
+
+  packages = { for name, n in var.nodes : name => concat(
+    ["awscli", "ca-certificates", "curl"],
+    n.witness ? [] : ["haproxy"],
+    var.log_group == null ? [] : ["rsyslog"],
+  ) }
+
+  # Deferred files are written after the packages are installed: dpkg would stumble over a configuration that is there
+  # before HAProxy is.
+  files = { for name, n in var.nodes : name => concat(
+    [
+      { path = local.config_file, permissions = "0644", content = local.configs[name] },
+      { path = "/usr/local/sbin/hacluster-bootstrap", permissions = "0755", content = local.bootstraps[name] },
+    ],
+    var.program.kind == "package" ? [] : [
+      { path = "/etc/systemd/system/hacluster.service", permissions = "0644", content = local.units[name] },
+    ],
+    n.witness ? [] : [
+      { path = "/etc/haproxy/haproxy.cfg", permissions = "0644", content = var.haproxy_config, defer = true },
+    ],
+    var.log_group == null ? [] : [
+      { path = "/etc/hacluster/cloudwatch.json", permissions = "0644", content = local.cloudwatch[name] },
+    ],
+  ) }
+
+  # Debian's image prefers a mirror inside AWS. The nodes have no way out over IPv4, and these two are known to answer over IPv6.
+  mirrors = {
+    "/etc/apt/mirrors/debian.list"          = "https://deb.debian.org/debian"
+    "/etc/apt/mirrors/debian-security.list" = "https://deb.debian.org/debian-security"
+  }
+
+  user_data = { for name, _ in var.nodes : name => join("\n", ["#cloud-config", yamlencode({
+    hostname         = name
+    manage_etc_hosts = true
+    bootcmd          = [for file, url in local.mirrors : "test ! -f ${file} || echo ${url} > ${file}"]
+    package_update   = true
+    packages         = local.packages[name]
+    write_files      = local.files[name]
+    runcmd           = [["/usr/local/sbin/hacluster-bootstrap"]]
+  })]) }
+
+  cloudwatch = { for name, _ in var.nodes : name => var.log_group == null ? null : jsonencode({
+    agent = { run_as_user = "root" }
+    logs = { logs_collected = { files = { collect_list = [for program, file in {
+      hacluster = "/var/log/syslog"
+      haproxy   = "/var/log/haproxy.log"
+      } : {
+      file_path       = file
+      log_group_name  = var.log_group.name
+      log_stream_name = "${name}/${program}"
+      filters         = [{ type = "include", expression = program }]
+    }] } } }
+  }) }
+}

@@ -1,0 +1,24 @@
+output "user_data" {
+  description = "Each node's cloud-init user data."
+  value       = local.user_data
+}
+
+output "policies" {
+  description = "The IAM policy of each node's role, as JSON."
+  value       = local.policies
+}
+
+output "configs" {
+  description = "Each node's /etc/hacluster/hacluster.yaml, as it stands in user_data."
+  value       = local.configs
+}
+
+output "units" {
+  description = "Each node's systemd unit; a package brings its own."
+  value       = local.units
+}
+
+output "bootstraps" {
+  description = "Each node's bootstrap script, as it stands in user_data."
+  value       = local.bootstraps
+}
