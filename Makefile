@@ -14,7 +14,11 @@ DURATION       ?= 10m
 # command:package pairs: what the lab runs, and what the tests run beside it.
 LAB_NEEDS      := haproxy:haproxy nft:nftables
 MODEL_NEEDS    := spin:spin gcc:gcc cpp:cpp /usr/include/stdio.h:libc6-dev
-TEST_NEEDS     := $(LAB_NEEDS) tcpdump:tcpdump tshark:tshark wrk:wrk keepalived:keepalived /usr/bin/aws:awscli
+TERRAFORM_NEEDS := haproxy:haproxy shellcheck:shellcheck systemd-analyze:systemd npm:npm /usr/bin/aws:awscli
+AWS_LAB        := deploy/terraform/examples/lab
+ARCH           ?= arm64
+AWS_LAB_VARS    = -var architecture=$(ARCH) -var program_file=$(CURDIR)/build/aws/$(ARCH)/hacluster
+TEST_NEEDS     := $(LAB_NEEDS) tcpdump:tcpdump tshark:tshark wrk:wrk keepalived:keepalived /usr/bin/aws:awscli pgrep:procps shellcheck:shellcheck systemd-analyze:systemd
 
 # $(call install,pairs) installs the Debian packages whose commands are missing.
 define install
@@ -29,8 +33,8 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test conformance model model-deep sim sim-mutants chaos chaos-killed soak-hang bench bench-quick \
-        costs microbench fleet lint fuzz lab-faults setup-lab setup-model setup-chaos setup-test setup-bench clean
+.PHONY: help build demo test interop terraform-check aws-lab-up aws-lab-test aws-lab-down aws-lab-program conformance model model-deep sim sim-mutants chaos chaos-killed soak-hang bench bench-quick \
+        costs microbench fleet lint fuzz lab-faults setup-lab setup-model setup-chaos setup-test setup-bench setup-terraform clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +49,9 @@ demo: setup-lab build ## break a real three-node cluster in namespaces and show 
 test: setup-test ## all tests with the race detector, the lab with the built binary included
 	@echo "building and testing with the race detector; the first build takes some minutes"
 	go test -race -count=1 -timeout 20m ./...
+
+interop: setup-test ## real keepalived beside hacluster, and the migration there and back; writes docs/INTEROP.md (about 2 minutes)
+	go test -race -count=1 -timeout 10m -v ./internal/lab/interop -args -update
 
 conformance: setup-test $(MOTO)/bin/moto_server ## the emulator, moto and the aws command against what AWS documents
 	HACLUSTER_MOTO=$(MOTO)/bin/moto_server go test -race -count=1 -timeout 10m ./eip/conformance
@@ -67,6 +74,22 @@ microbench: ## Go micro-benchmarks of codec, core and state machine
 
 fleet: build ## thousands of clusters in one AWS account when a zone fails, in virtual time; writes docs/SCALE.md
 	bin/hacluster-lab fleet --write-docs
+
+terraform-check: setup-terraform ## deploy/terraform without an account: names, policies, templates, scripts
+	deploy/terraform/check.sh
+
+aws-lab-up: aws-lab-program ## apply the lab in your AWS account (about $$0.11 an hour; ARCH=arm64|amd64)
+	terraform -chdir=$(AWS_LAB) init
+	terraform -chdir=$(AWS_LAB) apply $(AWS_LAB_VARS)
+
+aws-lab-test: ## walk the failovers of the AWS lab over the internet and print the gaps
+	$(AWS_LAB)/test/failover.sh
+
+aws-lab-down: aws-lab-program ## remove the AWS lab, the Elastic IP included
+	terraform -chdir=$(AWS_LAB) destroy $(AWS_LAB_VARS)
+
+aws-lab-program:
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags '$(LDFLAGS)' -o build/aws/$(ARCH)/hacluster ./cmd/hacluster
 
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT) ## gofmt, vet and a short list of linters
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted" >&2; exit 1; }
@@ -100,6 +123,9 @@ chaos-killed: setup-chaos build ## kill every agent at once, fifty times: nothin
 
 lab-faults: setup-lab build ## every fault ten times, interleaved; the figures of docs/LAB.md
 	bin/hacluster-lab run --fault all --reps 10 --json build/faults.json
+
+setup-terraform:
+	$(call install,$(TERRAFORM_NEEDS))
 
 setup-bench:
 	$(call install,$(LAB_NEEDS) keepalived:keepalived /usr/bin/aws:awscli)
