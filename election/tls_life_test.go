@@ -92,7 +92,7 @@ func TestAnAuthorityIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := newSecured(t, 3)
 	s.start()
-	leader, term := s.leader()
+	leader, _ := s.leader()
 	next := pkitest.NewAuthority(t)
 	renewed := make(map[string]string)
 	step := func(what string, change func(name string, dir pkitest.Dir), done func(name string) bool) {
@@ -106,6 +106,7 @@ func TestAnAuthorityIsReplaced(t *testing.T) {
 				return nil
 			})
 		}
+		leader, term := s.leader() // on a very busy machine it may be another by now
 		s.commit(leader, term, what)
 		s.expectEverywhereLast(what)
 	}
@@ -131,7 +132,6 @@ func TestAnAuthorityIsReplaced(t *testing.T) {
 		}
 		return nil
 	})
-	s.expectSameLeader(leader, term)
 	s.stop("node-c")
 	s.start("node-c")
 	s.nodes["node-c"].expectPhase(t, "running")
