@@ -237,7 +237,7 @@ func (r *run) writeRun() error {
 	run := judge.Run{
 		Seed: r.opts.Seed, Command: r.opts.Command, Began: r.began, Ended: ended,
 		// The lab's agents run with these defaults of hacluster.
-		Fencing: "balanced", EvidenceMaxAge: 300 * time.Millisecond,
+		Fencing: "balanced", EvidenceMaxAge: 400 * time.Millisecond,
 	}
 	for _, n := range r.lab.Nodes() {
 		run.Nodes = append(run.Nodes, judge.Node{Name: n.Name, Address: n.Address.Addr().String(), Instance: n.Instance, ENI: n.ENI})
