@@ -79,7 +79,7 @@ type Timing struct {
 	Election time.Duration
 	// Lease is how long a leader goes on without replies from a quorum. At most Heartbeat. Default 250 ms.
 	Lease time.Duration
-	// Commit is how soon an idle leader tells its followers the commit index, up to twice that at random. Default 500 ms: each of these
+	// Commit is how soon an idle leader tells its followers the commit index, up to twice that at random. Default 200 ms: each of these
 	// messages costs, and a follower that is elected catches up with its first entry.
 	Commit time.Duration
 	// LogWrite is the deadline of one write to the store; the first miss ends Run. Default 1 s.
@@ -104,7 +104,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Timing.Heartbeat, 500*time.Millisecond)
 	orDefault(&c.Timing.Election, 500*time.Millisecond)
 	orDefault(&c.Timing.Lease, 250*time.Millisecond)
-	orDefault(&c.Timing.Commit, 500*time.Millisecond)
+	orDefault(&c.Timing.Commit, 200*time.Millisecond)
 	orDefault(&c.Timing.LogWrite, time.Second)
 	orDefault(&c.Timing.EvidenceMaxAge, 500*time.Millisecond)
 	orDefault(&c.Snapshots.Threshold, 1024)
