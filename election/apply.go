@@ -76,14 +76,15 @@ func applyError(err error) error {
 }
 
 // reportStuckLog ends Run if this node still leads and a quorum still answers: then nobody else is to blame, and as long as
-// the heartbeats go on nobody else will be elected. Without fresh evidence the quorum is lost, and Raft itself steps down.
+// the heartbeats go on nobody else will be elected. Without fresh evidence the quorum is lost, and Raft itself steps down. Fresh means
+// that the evidence is not older than the pause between two messages of the log, which is up to twice Commit.
 func (n *Node) reportStuckLog(term uint64) {
 	r := n.raft.Load()
 	if r == nil || !leading(r, term) {
 		return
 	}
 	t0, ok := quorumStart(voters(r), n.self.serverID(), n.cfg.Now(), n.evidence.ofLog(term))
-	if !ok || n.cfg.Now()-t0 > n.cfg.Timing.EvidenceMaxAge {
+	if !ok || n.cfg.Now()-t0 > 2*n.cfg.Timing.Commit+n.cfg.Timing.EvidenceMaxAge {
 		return
 	}
 	n.fail(fmt.Errorf("leader of term %d has not committed a command for %v while a quorum answers: "+

@@ -143,7 +143,7 @@ func newCluster(t testing.TB, size int, adjust ...func(*Config)) *cluster {
 			Name:    p.Name,
 			DataDir: t.TempDir(),
 			Peers:   peers,
-			Timing:  Timing{Heartbeat: 200 * time.Millisecond, Election: 200 * time.Millisecond, Lease: 100 * time.Millisecond, Commit: 20 * time.Millisecond},
+			Timing:  Timing{Heartbeat: 400 * time.Millisecond, Election: 400 * time.Millisecond, Lease: 200 * time.Millisecond, Commit: 20 * time.Millisecond},
 		}
 		if os.Getenv("ELECTION_LOG") != "" {
 			cfg.Logger = zaptest.NewLogger(t).Named(p.Name)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"time"
@@ -36,7 +35,6 @@ type session struct {
 func (m *mux) authenticate(ctx context.Context, conn *muxConn) (protocol string, err error) {
 	secured, err := m.security.Server(ctx, conn.raw, raftProtocol, rpcProtocol)
 	if err != nil {
-		linger(conn)
 		return "", err
 	}
 	state := secured.ConnectionState()
@@ -73,16 +71,6 @@ func (m *mux) establish(conn *muxConn, s *session) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	conn.Conn, conn.session = s.conn, s
-}
-
-// linger lets the other side read why it was refused: to close with its bytes unread would reset the connection, and the alert with it.
-func linger(conn *muxConn) {
-	const patience, most = 500 * time.Millisecond, 64 << 10
-	half, ok := conn.raw.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || conn.raw.SetReadDeadline(time.Now().Add(patience)) != nil {
-		return
-	}
-	_, _ = io.CopyN(io.Discard, conn.raw, most) // however it ends, it ends
 }
 
 // watchPeers cuts connections whose peer would be refused today: its certificate has expired or was revoked, or its authority is not

@@ -322,3 +322,22 @@ func TestRefusalsAreLoggedSeldom(t *testing.T) {
 		t.Errorf("counts %v", r.counts())
 	}
 }
+
+// TestTheReasonArrives although the refused side has sent more than was read, so that its connection is reset.
+func TestTheReasonArrives(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t, 2)
+	s.start("node-a")
+	certificate := pkitest.NewAuthority(t).Node(t, "node-b", "test").TLS(t)
+	for range 20 {
+		conn, err := tls.Dial("tcp", s.config("node-a").address(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{raftProtocol},
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certificate, nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = conn.Write(make([]byte, 16<<10))
+		_, err = conn.Read(make([]byte, 1))
+		expectSentence(t, err, "unknown certificate authority")
+		_ = conn.Close()
+	}
+}

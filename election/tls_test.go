@@ -115,7 +115,7 @@ func expectClosed(t *testing.T, conn net.Conn) {
 
 // TestIntruders: each is refused, counted under its reason, and the cluster of three does not notice: the same leader in the same term.
 func TestIntruders(t *testing.T) {
-	t.Parallel()
+	// Not in parallel: it would take the CPU from tests with timers of 100 ms.
 	s := newSecured(t, 3)
 	s.start()
 	leader, term := s.leader()
@@ -212,7 +212,7 @@ func (s *secured) expectSameLeader(leader *process, term uint64) {
 // TestACrowdKeepsNobodyOut: at each port a thousand connections that say nothing, and more of them all the time, from the very address that
 // the nodes come from. A node that is started meanwhile is reached all the same.
 func TestACrowdKeepsNobodyOut(t *testing.T) {
-	t.Parallel()
+	// Not in parallel: it would take the CPU from tests with timers of 100 ms.
 	const crowd = 1000
 	s := newSecured(t, 3)
 	s.start()
