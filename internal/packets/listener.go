@@ -141,8 +141,7 @@ func (l *Listener) Close() error { return l.socket.Close() }
 // Next waits for the next VRRP packet. It returns the error of ctx when ctx ends. An interface that goes down is waited for; one
 // that is removed is an error.
 func (l *Listener) Next(ctx context.Context) (Packet, error) {
-	stop := context.AfterFunc(ctx, func() { _ = l.socket.SetReadDeadline(time.Now()) })
-	defer stop()
+	defer l.interruptAtEndOf(ctx)()
 	for {
 		a, err := l.receive()
 		if ctx.Err() != nil {
@@ -161,6 +160,22 @@ func (l *Listener) Next(ctx context.Context) (Packet, error) {
 				return p, nil
 			}
 		}
+	}
+}
+
+// interruptAtEndOf lets a read end with ctx. What it returns undoes that, so that the next read waits again.
+func (l *Listener) interruptAtEndOf(ctx context.Context) (undo func()) {
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(interrupted)
+		_ = l.socket.SetReadDeadline(time.Now())
+	})
+	return func() {
+		if stop() {
+			return
+		}
+		<-interrupted
+		_ = l.socket.SetReadDeadline(time.Time{})
 	}
 }
 
