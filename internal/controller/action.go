@@ -17,12 +17,13 @@ type Propose struct {
 	Command fsm.Command
 }
 
-// Observe reads the address from EC2. Answered by Observed.
+// Observe reads all addresses from EC2. Answered by Observed.
 type Observe struct{ Op Op }
 
 // Associate calls AssociateAddress under the granted claim. Answered by Called.
 type Associate struct {
 	Op                 Op
+	Address            fsm.AllocationID
 	Term               uint64
 	Claim              uint64
 	AllowReassociation bool
@@ -31,6 +32,7 @@ type Associate struct {
 // Disassociate calls DisassociateAddress for one association under the granted claim. Answered by Called.
 type Disassociate struct {
 	Op          Op
+	Address     fsm.AllocationID
 	Term        uint64
 	Claim       uint64
 	Association eip.AssociationID
@@ -38,11 +40,12 @@ type Disassociate struct {
 
 // AskRelease asks a deposed holder to end its claim. Answered by ReleaseAnswered.
 type AskRelease struct {
-	Op     Op
-	Term   uint64
-	Holder fsm.NodeName
-	Ends   uint64
-	Within time.Duration // how long to wait for it
+	Op      Op
+	Address fsm.AllocationID
+	Term    uint64
+	Holder  fsm.NodeName
+	Ends    uint64
+	Within  time.Duration // how long to wait for it
 }
 
 // Transfer hands the leadership over, one attempt. Answered by Transferred.

@@ -27,7 +27,7 @@ func newSteady(b *testing.B, holder fsm.NodeName, at eip.Target) *steady {
 	const association = "eipassoc-0123456789abcdef0"
 	s := &steady{
 		b: b, core: NewCore(testConfig()), now: time.Hour, state: fsm.New(), term: 7,
-		read: eip.Address{AssociationID: association, ENI: at.ENI, PrivateIP: at.PrivateIP},
+		read: eip.Address{AllocationID: eip.AllocationID(testEIP), AssociationID: association, ENI: at.ENI, PrivateIP: at.PrivateIP},
 	}
 	o := fsm.Origin{Term: s.term}
 	for _, name := range []fsm.NodeName{selfName, "node-b", "node-c"} {
@@ -89,7 +89,7 @@ func (s *steady) step(e Event) {
 	}
 }
 
-func (s *steady) answerRead() { s.step(Observed{Op: s.op, Address: s.read}) }
+func (s *steady) answerRead() { s.step(Observed{Op: s.op, Addresses: []eip.Address{s.read}}) }
 
 // BenchmarkStep is what a core costs while nothing happens. No event of these may lead to an action, except that a read which
 // is due is made.
@@ -133,7 +133,7 @@ func benchRead(b *testing.B, s *steady) {
 		if !ok {
 			b.Fatalf("a due read leads to %+v", actions)
 		}
-		if more := s.core.Step(s.now, Observed{Op: read.Op, Address: s.read}); len(more) > 0 {
+		if more := s.core.Step(s.now, Observed{Op: read.Op, Addresses: []eip.Address{s.read}}); len(more) > 0 {
 			b.Fatalf("an unchanged read leads to %+v", more)
 		}
 	}

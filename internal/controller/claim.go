@@ -65,7 +65,7 @@ func (k *claimant) over() {
 func (c *Core) claims() bool { return c.leader() && c.departure.step == staying }
 
 // considerClaim goes on with the claim where nothing is outstanding.
-func (c *Core) considerClaim() {
+func (c *charge) considerClaim() {
 	k := &c.claim
 	switch {
 	case !c.claims() || k.step == idle && k.inFlight:
@@ -78,21 +78,21 @@ func (c *Core) considerClaim() {
 }
 
 // mayClaim reports whether a claim would be granted and wanted.
-func (c *Core) mayClaim() bool {
+func (c *charge) mayClaim() bool {
 	me, known := c.committed.Nodes[c.self()]
 	return known && me.Healthy && c.health.Healthy && !me.Drained && !me.Witness && !c.foreignRespected()
 }
 
 // foreignRespected reports whether somebody else's association is to be left alone.
-func (c *Core) foreignRespected() bool {
+func (c *charge) foreignRespected() bool {
 	f := c.address().Foreign
-	return f != "" && (c.watch.last == nil || c.watch.last.AssociationID == eip.AssociationID(f))
+	return f != "" && (c.sight.last == nil || c.sight.last.AssociationID == eip.AssociationID(f))
 }
 
 // startClaim begins with the first entry of the term. The committed state that a new leader sees may lag behind the log, so the
 // entry is a claim that is granted only if the claim before it was released: after a planned move that is the whole way, and
 // otherwise the denial comes with the newest state.
-func (c *Core) startClaim() {
+func (c *charge) startClaim() {
 	a := c.address()
 	if c.claim.failures == 0 {
 		c.claim.since = c.now
@@ -120,7 +120,7 @@ func (c *Core) startClaim() {
 }
 
 // askForRelease: the state is the newest now, and some node's claim stands in it.
-func (c *Core) askForRelease() {
+func (c *charge) askForRelease() {
 	a := c.address()
 	if a.Claim == nil || a.Claim.Node == c.self() || a.Claim.Released {
 		c.claim.step = idle // the log held more than this leader knew: begin again
@@ -129,10 +129,10 @@ func (c *Core) askForRelease() {
 	k := &c.claim
 	k.story = string(a.Claim.Node) + " was deposed"
 	k.step, k.asked, k.op = asking, *a.Claim, c.nextOp()
-	c.emit(AskRelease{Op: k.op, Term: c.lead.Term, Holder: a.Claim.Node, Ends: a.Claim.Index, Within: c.releaseWait(a.Claim.Node)})
+	c.emit(AskRelease{Op: k.op, Address: c.id, Term: c.lead.Term, Holder: a.Claim.Node, Ends: a.Claim.Index, Within: c.releaseWait(a.Claim.Node)})
 }
 
-func (c *Core) takeReleaseAnswered(e ReleaseAnswered) {
+func (c *charge) takeReleaseAnswered(e ReleaseAnswered) {
 	k := &c.claim
 	if e.Op != k.op || k.step != asking {
 		return
@@ -147,17 +147,17 @@ func (c *Core) takeReleaseAnswered(e ReleaseAnswered) {
 		return
 	}
 	k.step = releasing
-	k.op = c.propose(fsm.Release{Origin: c.origin("asked by the new leader " + string(c.self())), AllocationID: c.cfg.Address,
+	k.op = c.propose(fsm.Release{Origin: c.origin("asked by the new leader " + string(c.self())), AllocationID: c.id,
 		Node: k.asked.Node, Ends: k.asked.Index, Settled: e.Settled, Alone: e.Alone})
 }
 
-func (c *Core) readThenClaim() {
+func (c *charge) readThenClaim() {
 	c.claim.step = reading
 	c.observe()
 }
 
 // claimObserved goes on after the read: adopt what is ours, displace what is not.
-func (c *Core) claimObserved(a eip.Address) {
+func (c *charge) claimObserved(a eip.Address) {
 	k := &c.claim
 	if c.foreignRespected() {
 		k.step, k.failures = idle, 0
@@ -168,7 +168,7 @@ func (c *Core) claimObserved(a eip.Address) {
 		k.wakeAt = c.now + readBack
 		return
 	}
-	if a.At(c.cfg.Target) {
+	if a.At(c.target) {
 		c.proposeClaim(having(fsm.Adopt, a))
 		return
 	}
@@ -202,15 +202,15 @@ func having(mode fsm.Mode, read eip.Address) fsm.Claim {
 }
 
 // proposeClaim completes and proposes the claim.
-func (c *Core) proposeClaim(claim fsm.Claim) {
+func (c *charge) proposeClaim(claim fsm.Claim) {
 	claim.Origin, claim.Node = c.origin(c.claim.story), c.self()
-	claim.AllocationID, claim.Fencing = c.cfg.Address, c.cfg.Fencing
+	claim.AllocationID, claim.Fencing = c.id, c.cfg.Fencing
 	c.claim.step = claiming
 	c.claim.op = c.propose(claim)
 }
 
 // claimProposed takes the answers to the three kinds of entry that a claim proposes.
-func (c *Core) claimProposed(e Proposed) {
+func (c *charge) claimProposed(e Proposed) {
 	k := &c.claim
 	switch {
 	case !c.claims():
@@ -237,7 +237,7 @@ func (c *Core) claimProposed(e Proposed) {
 	}
 }
 
-func (c *Core) claimAnswered(r fsm.Result) {
+func (c *charge) claimAnswered(r fsm.Result) {
 	k := &c.claim
 	switch r.Denied {
 	case "":
@@ -256,26 +256,26 @@ func (c *Core) claimAnswered(r fsm.Result) {
 }
 
 // supersededRead: EC2 showed an association that was replaced long ago. A stale read passes; a repeated one is displaced.
-func (c *Core) supersededRead() {
-	if last := c.watch.last; c.claim.failures > 1 && last != nil {
+func (c *charge) supersededRead() {
+	if last := c.sight.last; c.claim.failures > 1 && last != nil {
 		c.proposeClaim(having(fsm.Takeover, *last))
 		return
 	}
 	c.retryClaim(reading, errors.New("the association read is an old one"))
 }
 
-// takeGrant makes g the claim that is carried out, and says from when on no earlier reign can be on (invariant I3): the predecessor's
-// last advert may be checked D after its last evidence, which is older than this grant, and leave a little later.
-func (c *Core) takeGrant(g fsm.Grant) {
-	k, d := &c.claim, c.cfg.Timing.EvidenceMaxAge
+// takeGrant makes g the claim that is carried out, and says from when on no earlier reign can be on (invariant I3): a predecessor's last
+// evidence is older than this grant.
+func (c *charge) takeGrant(g fsm.Grant) {
+	k := &c.claim
 	k.grant, k.unknown, k.reignFrom = g, false, 0
 	if !g.Clean {
-		k.reignFrom = c.now + d + d/100 + lateAdvert
+		k.reignFrom = c.reignsEnd()
 	}
 }
 
 // alone reports whether no reign before that of a claim of this node's can still be on.
-func (c *Core) alone(claim uint64) bool {
+func (c *charge) alone(claim uint64) bool {
 	if c.claim.grant.Index == claim {
 		return c.now >= c.claim.reignFrom
 	}
@@ -283,7 +283,7 @@ func (c *Core) alone(claim uint64) bool {
 	return a.Claim != nil && a.Claim.Index == claim && a.Claim.Clean
 }
 
-func (c *Core) granted(g fsm.Grant) {
+func (c *charge) granted(g fsm.Grant) {
 	k := &c.claim
 	c.takeGrant(g)
 	switch {
@@ -303,26 +303,26 @@ func (c *Core) granted(g fsm.Grant) {
 
 // refreshWouldCutOff reports whether disassociating would take away this node's own address, which may be its only way to
 // EC2. A successor without the address has proven its way.
-func (c *Core) refreshWouldCutOff(g fsm.Grant) bool {
-	last := c.watch.last
-	mine := last != nil && last.At(c.cfg.Target) && last.AssociationID == eip.AssociationID(g.Displaces)
-	return mine && !c.watch.offRoute && c.bestTarget("") != ""
+func (c *charge) refreshWouldCutOff(g fsm.Grant) bool {
+	last := c.sight.last
+	mine := last != nil && last.At(c.target) && last.AssociationID == eip.AssociationID(g.Displaces)
+	return mine && !c.sight.offRoute && c.bestTarget("") != ""
 }
 
-func (c *Core) disassociate() {
+func (c *charge) disassociate() {
 	k := &c.claim
 	k.step, k.op, k.inFlight = disassociating, c.nextOp(), true
-	c.emit(Disassociate{Op: k.op, Term: c.lead.Term, Claim: k.grant.Index, Association: eip.AssociationID(k.grant.Displaces)})
+	c.emit(Disassociate{Op: k.op, Address: c.id, Term: c.lead.Term, Claim: k.grant.Index, Association: eip.AssociationID(k.grant.Displaces)})
 }
 
-func (c *Core) associate() {
+func (c *charge) associate() {
 	k := &c.claim
 	k.step, k.op, k.inFlight = associating, c.nextOp(), true
-	c.emit(Associate{Op: k.op, Term: c.lead.Term, Claim: k.grant.Index, AllowReassociation: k.grant.Atomic()})
+	c.emit(Associate{Op: k.op, Address: c.id, Term: c.lead.Term, Claim: k.grant.Index, AllowReassociation: k.grant.Atomic()})
 }
 
 // takeCalled takes EC2's answer to the claim's call, also after the leadership is over.
-func (c *Core) takeCalled(e Called) {
+func (c *charge) takeCalled(e Called) {
 	k := &c.claim
 	if e.Op != k.op {
 		return
@@ -340,7 +340,7 @@ func (c *Core) takeCalled(e Called) {
 		c.associate()
 	case k.step == associating && done:
 		k.step = confirming
-		k.op = c.propose(fsm.Confirm{Origin: c.origin(k.story), Node: c.self(), AllocationID: c.cfg.Address,
+		k.op = c.propose(fsm.Confirm{Origin: c.origin(k.story), Node: c.self(), AllocationID: c.id,
 			Claim: k.grant.Index, Association: fsm.AssociationID(e.Association), Settled: true})
 	default:
 		c.callFailed(e)
@@ -348,7 +348,7 @@ func (c *Core) takeCalled(e Called) {
 }
 
 // callFailed goes on after a call that was not done, or of which nobody knows.
-func (c *Core) callFailed(e Called) {
+func (c *charge) callFailed(e Called) {
 	switch {
 	case e.Class == eip.Throttled:
 		// The same call under the same claim: a read would only take tokens of another bucket. Limits are the account's, so a
@@ -363,7 +363,7 @@ func (c *Core) callFailed(e Called) {
 	}
 }
 
-func (c *Core) confirmAnswered(r fsm.Result) {
+func (c *charge) confirmAnswered(r fsm.Result) {
 	switch r.Denied {
 	case "":
 		c.hold()
@@ -374,14 +374,14 @@ func (c *Core) confirmAnswered(r fsm.Result) {
 	}
 }
 
-func (c *Core) hold() {
+func (c *charge) hold() {
 	k := &c.claim
 	k.step, k.failures, k.heldSince = holding, 0, c.now
-	c.watch.begin(c.now, c.address().Guarded())
+	c.sight.begin(c.now, c.address().Guarded())
 }
 
 // retryClaim waits with full jitter, then goes on with step then.
-func (c *Core) retryClaim(then claimStep, why error) {
+func (c *charge) retryClaim(then claimStep, why error) {
 	k := &c.claim
 	c.note("claim delayed: "+string(k.step), why)
 	k.failures++
@@ -408,12 +408,12 @@ func (c *Core) backoff(failures int) time.Duration {
 }
 
 // standing reports whether the granted claim is still the newest.
-func (c *Core) standing(g fsm.Grant) bool {
+func (c *charge) standing(g fsm.Grant) bool {
 	a := c.address()
 	return a.Claim != nil && a.Claim.Index == g.Index && !a.Claim.Released
 }
 
-func (c *Core) resumeClaim(then claimStep) {
+func (c *charge) resumeClaim(then claimStep) {
 	c.claim.step = idle
 	switch {
 	case !c.mayClaim():

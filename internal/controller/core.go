@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/hacluster/hacluster/eip"
 	"github.com/hacluster/hacluster/fsm"
 )
 
@@ -37,9 +36,12 @@ const (
 // Config is what the core needs to know. Durations of the guard and of back-off are parameters so that a simulator can
 // scale them.
 type Config struct {
-	Self    fsm.Attributes
-	Address fsm.AllocationID
-	Target  eip.Target
+	Self fsm.Attributes
+	// Addresses move together. A witness only wants to know who holds them: it has no targets.
+	Addresses []Placed
+	// MasterOfAny makes a leader Master as soon as it holds one of them, instead of all.
+	MasterOfAny bool
+
 	Fencing fsm.Fencing
 	Drift   DriftPolicy
 	Timing  Timing
@@ -99,7 +101,7 @@ type Core struct {
 	state     State
 	reason    string // for the next transition
 
-	claim     claimant
+	charges   []*charge
 	watch     watch
 	departure departure
 	placement placement
@@ -109,7 +111,11 @@ type Core struct {
 
 // NewCore returns a core in state Init.
 func NewCore(cfg Config) *Core {
-	return &Core{cfg: cfg, state: Init, committed: fsm.New()}
+	c := &Core{cfg: cfg, state: Init, committed: fsm.New()}
+	for _, a := range cfg.Addresses {
+		c.charges = append(c.charges, &charge{Core: c, id: a.ID, target: a.Target})
+	}
+	return c
 }
 
 // State returns the node's state.
@@ -124,7 +130,9 @@ func (c *Core) Step(now time.Duration, e Event) []Action {
 	c.considerReport()
 	c.considerWatch()
 	c.considerDeparture()
-	c.considerClaim()
+	for _, a := range c.charges {
+		a.considerClaim()
+	}
 	c.considerHint()
 	c.settle()
 	return c.out
@@ -133,10 +141,19 @@ func (c *Core) Step(now time.Duration, e Event) []Action {
 // Deadline returns when the core wants a Tick, or 0.
 func (c *Core) Deadline() time.Duration {
 	var first time.Duration
-	for _, d := range []time.Duration{c.claim.wakeAt, c.watch.nextAt, c.departure.wakeAt, c.placement.preemptAt, c.report.retryAt, c.silentAt(), c.awakeAt()} {
-		// One that has passed was considered by this step and waits for something else.
+	// One that has passed was considered by this step and waits for something else.
+	consider := func(d time.Duration) {
 		if d > c.now && (first == 0 || d < first) {
 			first = d
+		}
+	}
+	for _, d := range [...]time.Duration{c.departure.wakeAt, c.placement.preemptAt, c.report.retryAt, c.silentAt(), c.awakeAt()} {
+		consider(d)
+	}
+	for _, a := range c.charges {
+		consider(a.claim.wakeAt)
+		if c.watch.op == 0 {
+			consider(a.sight.nextAt)
 		}
 	}
 	return first
@@ -160,9 +177,13 @@ func (c *Core) take(e Event) {
 	case Observed:
 		c.takeObserved(e)
 	case Called:
-		c.takeCalled(e)
+		for _, a := range c.charges {
+			a.takeCalled(e)
+		}
 	case ReleaseAnswered:
-		c.takeReleaseAnswered(e)
+		for _, a := range c.charges {
+			a.takeReleaseAnswered(e)
+		}
 	case Transferred:
 		c.takeTransferred(e)
 	case ReportDelivered:
@@ -211,13 +232,18 @@ func (c *Core) takeLeadership(l Leadership) {
 	}
 	if wasLeader {
 		c.reason = "leadership lost"
-		c.claim.over()
 	}
 	c.departure.ended()
 	c.placement = placement{}
 	c.hint.follow()
-	if c.leader() {
-		c.claim.begin(c.now)
+	for _, a := range c.charges {
+		a.leaving = 0
+		if wasLeader {
+			a.claim.over()
+		}
+		if c.leader() {
+			a.claim.begin(c.now)
+		}
 	}
 }
 
@@ -239,7 +265,7 @@ func (c *Core) settle() {
 	}
 	c.emit(Transition{From: from, To: next, Term: c.lead.Term, Reason: c.transitionReason(from, next)})
 	if next == Master {
-		c.emit(Reign{Term: c.lead.Term, NotBefore: c.claim.reignFrom})
+		c.emit(Reign{Term: c.lead.Term, NotBefore: c.reignFrom()})
 	}
 }
 
@@ -248,7 +274,7 @@ func (c *Core) derive() State {
 	switch {
 	case c.checked && !c.health.Healthy && !witness:
 		return Fault
-	case c.leader() && c.claim.step == holding && c.departure.step == staying:
+	case c.leader() && c.holds() && c.departure.step == staying:
 		return Master
 	case c.state == Init && (c.lead.Term == 0 || (!c.checked && !witness)):
 		return Init
@@ -260,16 +286,13 @@ func (c *Core) derive() State {
 func (c *Core) transitionReason(from, to State) string {
 	switch {
 	case to == Master && from != Fault:
-		return c.claim.story
+		return c.story()
 	case to == Backup && c.reason == "":
 		return "leader is " + string(c.lead.Leader)
 	default:
 		return c.reason
 	}
 }
-
-// address returns what is agreed about the address.
-func (c *Core) address() fsm.Address { return c.committed.Addresses[c.cfg.Address] }
 
 func (c *Core) self() fsm.NodeName { return c.cfg.Self.Name }
 
@@ -294,19 +317,13 @@ func (c *Core) propose(command fsm.Command) Op {
 
 // takeProposed hands the answer to whoever proposed.
 func (c *Core) takeProposed(e Proposed) {
-	switch e.Op {
-	case c.claim.op:
-		c.claim.op = 0
-		c.claimProposed(e)
-	case c.departure.op:
-		c.departure.op = 0
-		c.releaseProposed(e)
-	case c.report.op:
+	if e.Op == c.report.op {
 		c.report.op = 0
 		if e.Err != nil || e.Result.Denied != "" {
 			c.report.retryAt = c.now + reportRetry
 		}
-	case c.watch.guardOp:
-		c.watch.guardOp = 0
+	}
+	for _, a := range c.charges {
+		a.takeProposed(e)
 	}
 }

@@ -101,9 +101,9 @@ func (c *Core) reasonToLeave() string {
 		return "drained"
 	case d.wanted:
 		return d.wantedWhy
-	case c.claim.step == holding && !c.watch.reached && c.address().Guarded():
+	case !c.watch.reached && c.any(func(a *charge) bool { return a.holds() && a.address().Guarded() }):
 		return "EC2 is out of reach, and a call of the past may have to be repaired"
-	case c.claim.step == holding && !c.watch.reached && c.suspectsDrift():
+	case !c.watch.reached && c.any(func(a *charge) bool { return a.holds() && a.suspectsDrift() }):
 		return "EC2 is out of reach, and the address was last read elsewhere"
 	case c.unconfirmedTooLong():
 		return fmt.Sprintf("claim not confirmed for %v", c.cfg.Timing.ConfirmTimeout)
@@ -112,9 +112,11 @@ func (c *Core) reasonToLeave() string {
 	}
 }
 
+// unconfirmedTooLong: nothing could be taken. Where another address is held, its clients must not pay for this one's trouble.
 func (c *Core) unconfirmedTooLong() bool {
-	k := &c.claim
-	return c.checked && k.step != holding && k.step != idle && c.now-k.since >= c.cfg.Timing.ConfirmTimeout
+	return c.checked && !c.any((*charge).holds) && c.any(func(a *charge) bool {
+		return a.claim.step != idle && c.now-a.claim.since >= c.cfg.Timing.ConfirmTimeout
+	})
 }
 
 // mayStay reports whether this leader may hold the address, whatever else speaks for leaving.
@@ -135,35 +137,43 @@ func (c *Core) depart(target fsm.NodeName, why string) {
 	d.step, d.target, d.wakeAt = ending, target, 0
 	c.reason = why
 	c.settle() // priority 0 goes out before the release
-	if release, ok := c.ownRelease(why); ok {
-		d.op = c.propose(release)
-		return
+	for _, a := range c.charges {
+		if release, ok := a.ownRelease(why); ok {
+			a.leaving = c.propose(release)
+		}
 	}
-	c.transfer()
+	c.transferReleased()
 }
 
 // ownRelease ends this node's claim, if there is one to end and nothing of it may still land.
-func (c *Core) ownRelease(why string) (fsm.Release, bool) {
+func (c *charge) ownRelease(why string) (fsm.Release, bool) {
 	k, a := &c.claim, c.address()
 	if a.Claim != nil && a.Foreign != "" && c.departure.wanted {
 		// The operator's transfer ends the respect of a foreign move; the claim was released with it.
-		return fsm.Release{Origin: c.origin(why), AllocationID: c.cfg.Address, Node: a.Claim.Node, Ends: a.Claim.Index}, true
+		return fsm.Release{Origin: c.origin(why), AllocationID: c.id, Node: a.Claim.Node, Ends: a.Claim.Index}, true
 	}
 	if a.Claim == nil || a.Claim.Node != c.self() || a.Claim.Released || k.inFlight || k.unknown {
 		return fsm.Release{}, false
 	}
-	return fsm.Release{Origin: c.origin(why), AllocationID: c.cfg.Address, Node: c.self(), Ends: a.Claim.Index,
+	return fsm.Release{Origin: c.origin(why), AllocationID: c.id, Node: c.self(), Ends: a.Claim.Index,
 		Settled: k.grant.Index == a.Claim.Index, Alone: c.alone(a.Claim.Index)}, true
 }
 
-func (c *Core) releaseProposed(e Proposed) {
+func (c *charge) releaseProposed(e Proposed) {
 	if c.departure.step != ending {
 		return
 	}
 	if e.Err != nil || e.Result.Denied != "" {
 		c.note("release before the transfer: "+string(e.Result.Denied), e.Err)
 	}
-	c.transfer()
+	c.transferReleased()
+}
+
+// transferReleased goes on when every release is answered.
+func (c *Core) transferReleased() {
+	if !c.any(func(a *charge) bool { return a.leaving != 0 }) {
+		c.transfer()
+	}
 }
 
 func (c *Core) transfer() {
@@ -196,7 +206,9 @@ func (c *Core) transferFailed(why error) {
 	if d.wantedTo != "" {
 		d.wanted, d.wantedTo = false, ""
 	}
-	c.claim.over()
+	for _, a := range c.charges {
+		a.claim.over()
+	}
 }
 
 func (c *Core) stop(err error) {
@@ -207,6 +219,14 @@ func (c *Core) stop(err error) {
 // takeReleaseAsked answers a new leader: this node ends its claim if nothing of it can still land. From then on its own
 // leaderships of earlier terms are over, whether Raft has told it yet or not.
 func (c *Core) takeReleaseAsked(e ReleaseAsked) {
+	if a := c.charge(e.Address); a != nil {
+		a.takeReleaseAsked(e)
+		return
+	}
+	c.emit(Reply{Op: e.Op, Err: fmt.Errorf("address %s is not in this node's configuration", e.Address)})
+}
+
+func (c *charge) takeReleaseAsked(e ReleaseAsked) {
 	k, a := &c.claim, c.address()
 	mine := k.grant.Index == e.Ends
 	confirmed := a.Claim != nil && a.Claim.Index == e.Ends && a.Claim.Node == c.self() && a.Claim.Confirmed

@@ -37,10 +37,10 @@ type Peers interface {
 	Call(ctx context.Context, peer, path string, in, out any) error
 }
 
-// EC2 observes and moves the address.
+// EC2 observes and moves the addresses.
 type EC2 interface {
-	Observe(ctx context.Context) (eip.Address, error)
-	Associate(ctx context.Context, allowReassociation bool, permit eip.Permit) (eip.AssociationID, error)
+	Observe(ctx context.Context) ([]eip.Address, error)
+	Associate(ctx context.Context, id eip.AllocationID, allowReassociation bool, permit eip.Permit) (eip.AssociationID, error)
 	Disassociate(ctx context.Context, id eip.AssociationID, permit eip.Permit) error
 }
 

@@ -104,9 +104,13 @@ func (w *world) Call(context.Context, string, string, any, any) error {
 	return errors.New("connection refused")
 }
 
-func (w *world) Observe(context.Context) (eip.Address, error) { return w.address, nil }
+func (w *world) Observe(context.Context) ([]eip.Address, error) {
+	a := w.address
+	a.AllocationID = eip.AllocationID(testEIP)
+	return []eip.Address{a}, nil
+}
 
-func (w *world) Associate(ctx context.Context, _ bool, permit eip.Permit) (eip.AssociationID, error) {
+func (w *world) Associate(ctx context.Context, _ eip.AllocationID, _ bool, permit eip.Permit) (eip.AssociationID, error) {
 	w.mu.Lock()
 	w.calls = append(w.calls, "associate")
 	call := w.call
@@ -227,7 +231,7 @@ func TestFinalCheck(t *testing.T) {
 			claim := w.claimOver(t)
 			d := w.driver()
 			tt.take(t, w)
-			if err := d.permit(3, claim)(); !errors.Is(err, tt.want) {
+			if err := d.permit(testEIP, 3, claim)(); !errors.Is(err, tt.want) {
 				t.Errorf("permit says %v, want %v", err, tt.want)
 			}
 		})
@@ -274,8 +278,8 @@ func TestLostLeadershipEndsTheCall(t *testing.T) {
 		d, stop := start(t, w)
 		w.lead(t, 2)
 		synctest.Wait()
-		if d.View().ClaimStep != string(associating) {
-			t.Fatalf("the leader is %q, want %q", d.View().ClaimStep, associating)
+		if step := d.View().Addresses[0].Step; step != string(associating) {
+			t.Fatalf("the leader is %q, want %q", step, associating)
 		}
 		w.follow(3)
 		synctest.Wait()
@@ -395,7 +399,8 @@ func TestRequestsBetweenNodes(t *testing.T) {
 		want             string
 	}{
 		{"a report is taken", reportPath, `{"node":{"name":"node-b"},"healthy":true}`, http.StatusOK, "{}"},
-		{"a release that is not known is refused with the reason", releasePath, `{"term":9,"ends":4}`, http.StatusConflict, "claim 4 is not known here"},
+		{"a release that is not known is refused with the reason", releasePath, `{"allocation_id":"eipalloc-1","term":9,"ends":4}`, http.StatusConflict, "claim 4 is not known here"},
+		{"a release of another address is refused", releasePath, `{"allocation_id":"eipalloc-9","term":9,"ends":4}`, http.StatusConflict, "not in this node's configuration"},
 		{"a transfer is the leader's business", transferPath, `{"to":"node-b"}`, http.StatusConflict, "not the leader"},
 		{"garbage is refused", releasePath, `{"term":`, http.StatusBadRequest, "read request"},
 		{"too much is refused", reportPath, `{"reason":"` + strings.Repeat("x", maxRequest) + `"}`, http.StatusBadRequest, "too large"},

@@ -41,9 +41,9 @@ type Proposed struct {
 
 // Observed answers an Observe.
 type Observed struct {
-	Op      Op
-	Address eip.Address
-	Err     error
+	Op        Op
+	Addresses []eip.Address // of those asked for, the ones that exist
+	Err       error
 }
 
 // Called answers an Associate or a Disassociate.
@@ -79,9 +79,10 @@ type PeerReported struct{ Facts Facts }
 
 // ReleaseAsked is a new leader's request that this node end its claim. Answered by a Reply.
 type ReleaseAsked struct {
-	Op   Op
-	Term uint64 // the asking leader's
-	Ends uint64 // index of the claim
+	Op      Op
+	Address fsm.AllocationID
+	Term    uint64 // the asking leader's
+	Ends    uint64 // index of the claim
 }
 
 // TransferAsked is an operator's request to move the address. Answered by a Reply.

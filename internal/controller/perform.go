@@ -91,14 +91,14 @@ func (d *Driver) propose(ctx context.Context, a Propose) Event {
 }
 
 func (d *Driver) observe(ctx context.Context, a Observe) Event {
-	address, err := d.ports.EC2.Observe(ctx)
-	return Observed{Op: a.Op, Address: address, Err: err}
+	addresses, err := d.ports.EC2.Observe(ctx)
+	return Observed{Op: a.Op, Addresses: addresses, Err: err}
 }
 
 func (d *Driver) associate(ctx context.Context, a Associate) Event {
 	d.freshen(ctx, a.Term)
 	start := d.clock()
-	id, err := d.ports.EC2.Associate(ctx, a.AllowReassociation, d.permit(a.Term, a.Claim))
+	id, err := d.ports.EC2.Associate(ctx, eip.AllocationID(a.Address), a.AllowReassociation, d.permit(a.Address, a.Term, a.Claim))
 	d.logCall("AssociateAddress", a.Term, id, start, err)
 	return Called{Op: a.Op, Association: id, Class: eip.Classify(err), Err: err}
 }
@@ -106,7 +106,7 @@ func (d *Driver) associate(ctx context.Context, a Associate) Event {
 func (d *Driver) disassociate(ctx context.Context, a Disassociate) Event {
 	d.freshen(ctx, a.Term)
 	start := d.clock()
-	err := d.ports.EC2.Disassociate(ctx, a.Association, d.permit(a.Term, a.Claim))
+	err := d.ports.EC2.Disassociate(ctx, a.Association, d.permit(a.Address, a.Term, a.Claim))
 	d.logCall("DisassociateAddress", a.Term, a.Association, start, err)
 	return Called{Op: a.Op, Class: eip.Classify(err), Err: err}
 }
@@ -115,7 +115,7 @@ func (d *Driver) askRelease(ctx context.Context, a AskRelease) Event {
 	ctx, cancel := context.WithTimeout(ctx, a.Within)
 	defer cancel()
 	var answer releaseAnswer
-	err := d.ports.Peers.Call(ctx, string(a.Holder), releasePath, releaseRequest{Term: a.Term, Ends: a.Ends}, &answer)
+	err := d.ports.Peers.Call(ctx, string(a.Holder), releasePath, releaseRequest{Address: a.Address, Term: a.Term, Ends: a.Ends}, &answer)
 	return ReleaseAnswered{Op: a.Op, Settled: answer.Settled, Alone: answer.Alone, Err: err}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hacluster/hacluster/eip"
+	"github.com/hacluster/hacluster/fsm"
 )
 
 // The refusals of the final checks.
@@ -23,12 +24,12 @@ const freshenWithin = 100 * time.Millisecond
 
 // permit is the final check of invariants I1 and I4, run after the request is signed and before it is written: leader of the
 // claim's term, the claim granted and standing, own HAProxy healthy, and a quorum round that began lately.
-func (d *Driver) permit(term, claim uint64) eip.Permit {
+func (d *Driver) permit(address fsm.AllocationID, term, claim uint64) eip.Permit {
 	return func() error {
 		switch {
 		case !d.ports.Raft.Leading(term):
 			return errNotLeading
-		case !d.ports.Replica.granted(d.cfg.Address, d.cfg.Self.Name, term, claim):
+		case !d.ports.Replica.granted(address, d.cfg.Self.Name, term, claim):
 			return errNotGranted
 		case d.ports.Health == nil || !d.ports.Health.Status().Healthy:
 			return errUnhealthy

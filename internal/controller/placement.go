@@ -36,7 +36,7 @@ func (c *Core) fitTargets() []fsm.Node {
 			fit = append(fit, n)
 		}
 	}
-	holder := c.address().Holder
+	holder := c.holder()
 	slices.SortFunc(fit, func(a, b fsm.Node) int {
 		if !c.cfg.Preempt && (a.Name == holder) != (b.Name == holder) {
 			return cmp.Compare(boolRank(b.Name == holder), boolRank(a.Name == holder))
@@ -56,7 +56,7 @@ func boolRank(b bool) int {
 // reasonToPreempt returns why a better candidate should hold, once it has been fit for PreemptDelay.
 func (c *Core) reasonToPreempt() string {
 	p := &c.placement
-	if !c.cfg.Preempt || c.claim.step != holding {
+	if !c.cfg.Preempt || !c.holds() {
 		p.preemptAt, p.better = 0, ""
 		return ""
 	}

@@ -22,8 +22,9 @@ const (
 const maxRequest = 64 << 10
 
 type releaseRequest struct {
-	Term uint64 `json:"term"`
-	Ends uint64 `json:"ends"`
+	Address fsm.AllocationID `json:"allocation_id"`
+	Term    uint64           `json:"term"`
+	Ends    uint64           `json:"ends"`
 }
 
 type releaseAnswer struct {
@@ -67,7 +68,7 @@ func (d *Driver) serveRelease(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &in) {
 		return
 	}
-	reply, err := d.Ask(r.Context(), func(op Op) Event { return ReleaseAsked{Op: op, Term: in.Term, Ends: in.Ends} })
+	reply, err := d.Ask(r.Context(), func(op Op) Event { return ReleaseAsked{Op: op, Address: in.Address, Term: in.Term, Ends: in.Ends} })
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusConflict)
 		return

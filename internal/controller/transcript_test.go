@@ -49,8 +49,9 @@ func TestTranscripts(t *testing.T) {
 }
 
 const (
-	testEIP  fsm.AllocationID = "eipalloc-1"
-	selfName fsm.NodeName     = "node-a"
+	testEIP   fsm.AllocationID = "eipalloc-1"
+	secondEIP fsm.AllocationID = "eipalloc-2"
+	selfName  fsm.NodeName     = "node-a"
 )
 
 var (
@@ -60,8 +61,8 @@ var (
 
 func testConfig() Config {
 	return Config{
-		Self:    fsm.Attributes{Name: selfName, Address: "10.0.0.1:7946", Priority: 100, ENI: "eni-a", PrivateIP: "10.0.0.1"},
-		Address: testEIP, Target: mine, Fencing: fsm.Balanced, Drift: Repair, Timing: DefaultTiming(),
+		Self:      fsm.Attributes{Name: selfName, Address: "10.0.0.1:7946", Priority: 100, ENI: "eni-a", PrivateIP: "10.0.0.1"},
+		Addresses: []Placed{{ID: testEIP, Target: mine}}, Fencing: fsm.Balanced, Drift: Repair, Timing: DefaultTiming(),
 		Jitter:    func(limit time.Duration) time.Duration { return limit / 2 },
 		WallClock: func() int64 { return 0 },
 	}
@@ -77,7 +78,8 @@ type play struct {
 	term      uint64
 	out       strings.Builder
 	proposals []Propose
-	pending   map[string]Op // newest outstanding operation by kind
+	pending   map[string]Op    // newest outstanding operation by kind
+	id        fsm.AllocationID // that a line is about: the first, or the second with "/2" behind the verb
 }
 
 func newPlay(t *testing.T) *play {
@@ -108,6 +110,10 @@ func (p *play) input(words []string) {
 		p.core = NewCore(p.cfg)
 	}
 	rest := strings.Join(words[1:], " ")
+	p.id = testEIP
+	if verb, ok := strings.CutSuffix(words[0], "/2"); ok {
+		words[0], p.id = verb, secondEIP
+	}
 	switch words[0] {
 	case "config":
 		p.configure(words[1:])
@@ -140,6 +146,9 @@ func (p *play) configure(words []string) {
 			p.cfg.Self.Witness = true
 		case "hints":
 			p.cfg.Hints = true
+		case "addresses":
+			p.cfg.Addresses = append(p.cfg.Addresses, Placed{ID: secondEIP, Target: eip.Target{ENI: mine.ENI, PrivateIP: netip.MustParseAddr("10.0.1.1")}})
+			p.cfg.MasterOfAny = value == "any"
 		case "priority":
 			p.cfg.Self.Priority = uint8(p.number(value))
 		default:
@@ -167,11 +176,11 @@ func (p *play) event(verb string, words []string, rest string) Event {
 		}
 		return Reachable{Peers: peers}
 	case "read":
-		return p.read(words, rest)
+		return p.read(rest)
 	case "called":
 		return p.called(words)
 	case "release":
-		e := ReleaseAnswered{Op: p.take("release"), Settled: rest == "given", Alone: rest == "given"}
+		e := ReleaseAnswered{Op: p.take("release" + p.second()), Settled: rest == "given", Alone: rest == "given"}
 		if rest != "given" {
 			e.Err = errors.New(rest)
 		}
@@ -183,7 +192,7 @@ func (p *play) event(verb string, words []string, rest string) Event {
 	case "peer-reports":
 		return PeerReported{Facts: Facts{Node: fsm.Attributes{Name: fsm.NodeName(words[0]), Priority: 100}, Healthy: words[1] == "up", EC2: true}}
 	case "release-asked":
-		return ReleaseAsked{Op: 900, Term: p.number(words[0]), Ends: p.number(words[1])}
+		return ReleaseAsked{Op: 900, Address: p.id, Term: p.number(words[0]), Ends: p.number(words[1])}
 	case "transfer-asked":
 		return TransferAsked{Op: 901, To: fsm.NodeName(rest)}
 	case "shutdown":
@@ -224,24 +233,44 @@ func failure(text string) error {
 	return errors.New(text)
 }
 
-func (p *play) read(words []string, rest string) Event {
+// read is EC2's answer: "mine x1", "theirs x1" or "free" for each address, "gone" for one that does not exist, or an error.
+func (p *play) read(rest string) Event {
 	e := Observed{Op: p.take("observe")}
-	switch words[0] {
-	case "free":
-	case "mine":
-		e.Address = eip.Address{AssociationID: eip.AssociationID(words[1]), ENI: mine.ENI, PrivateIP: mine.PrivateIP}
-	case "theirs":
-		e.Address = eip.Address{AssociationID: eip.AssociationID(words[1]), ENI: theirs.ENI, PrivateIP: theirs.PrivateIP}
-	case "throttled":
-		e.Err = &smithy.GenericAPIError{Code: "RequestLimitExceeded"}
-	default:
-		e.Err = errors.New(rest)
+	for i, text := range strings.Split(rest, " / ") {
+		placed, other := p.cfg.Addresses[i], theirs
+		other.PrivateIP = otherPrivateIP(i)
+		words := strings.Fields(text)
+		a := eip.Address{AllocationID: eip.AllocationID(placed.ID)}
+		switch words[0] {
+		case "free":
+		case "mine":
+			a.AssociationID, a.ENI, a.PrivateIP = eip.AssociationID(words[1]), placed.Target.ENI, placed.Target.PrivateIP
+		case "theirs":
+			a.AssociationID, a.ENI, a.PrivateIP = eip.AssociationID(words[1]), other.ENI, other.PrivateIP
+		case "gone":
+			continue
+		case "throttled":
+			e.Err = &smithy.GenericAPIError{Code: "RequestLimitExceeded"}
+			return e
+		default:
+			e.Err = errors.New(rest)
+			return e
+		}
+		e.Addresses = append(e.Addresses, a)
 	}
 	return e
 }
 
+// otherPrivateIP is where the other node has address i.
+func otherPrivateIP(i int) netip.Addr {
+	if i == 0 {
+		return theirs.PrivateIP
+	}
+	return netip.AddrFrom4([4]byte{10, 0, 1, byte(2 + i)})
+}
+
 func (p *play) called(words []string) Event {
-	e := Called{Op: p.take("call")}
+	e := Called{Op: p.take("call" + p.second())}
 	for class := eip.Unknown; class <= eip.Denied; class++ {
 		if class.String() == strings.ReplaceAll(words[0], "-", " ") {
 			e.Class = class
@@ -259,24 +288,24 @@ func (p *play) called(words []string) Event {
 func (p *play) entry(words []string) {
 	name := fsm.NodeName(words[1])
 	o := fsm.Origin{Term: p.term}
-	claim := p.state.Addresses[testEIP].Claim
+	claim := p.state.Addresses[p.id].Claim
 	switch {
 	case words[0] == "node":
 		p.apply(fsm.UpsertNode{Origin: o, Node: p.attributes(name)})
 		p.apply(fsm.SetHealth{Origin: o, Node: name, Healthy: !slices.Contains(words, "unhealthy"), EC2: !slices.Contains(words, "cut-off")})
 		p.apply(fsm.SetDrain{Origin: o, Node: name, Drained: slices.Contains(words, "drained")})
 	case words[2] == "claims":
-		c := fsm.Claim{Origin: o, Node: name, AllocationID: testEIP, Fencing: p.cfg.Fencing, Mode: fsm.Mode(words[3])}
+		c := fsm.Claim{Origin: o, Node: name, AllocationID: p.id, Fencing: p.cfg.Fencing, Mode: fsm.Mode(words[3])}
 		if len(words) > 4 {
 			c.Observed, c.Association = true, fsm.AssociationID(strings.TrimPrefix(words[4], "-"))
 		}
 		p.apply(c)
 	case words[2] == "confirms":
-		p.apply(fsm.Confirm{Origin: o, Node: name, AllocationID: testEIP, Claim: claim.Index, Association: fsm.AssociationID(words[3]), Settled: true})
+		p.apply(fsm.Confirm{Origin: o, Node: name, AllocationID: p.id, Claim: claim.Index, Association: fsm.AssociationID(words[3]), Settled: true})
 	case words[2] == "releases":
-		p.apply(fsm.Release{Origin: o, Node: name, AllocationID: testEIP, Ends: claim.Index, Settled: true})
+		p.apply(fsm.Release{Origin: o, Node: name, AllocationID: p.id, Ends: claim.Index, Settled: true})
 	case words[2] == "respects":
-		p.apply(fsm.Release{Origin: o, Node: name, AllocationID: testEIP, Ends: claim.Index, Settled: true, Foreign: fsm.AssociationID(words[3])})
+		p.apply(fsm.Release{Origin: o, Node: name, AllocationID: p.id, Ends: claim.Index, Settled: true, Foreign: fsm.AssociationID(words[3])})
 	case words[2] == "drains":
 		p.apply(fsm.SetDrain{Origin: o, Node: name, Drained: true})
 	default:
@@ -356,14 +385,17 @@ func (p *play) describe(a Action) string {
 		p.pending["observe"] = a.Op
 		return "read the address"
 	case Associate:
-		p.pending["call"] = a.Op
-		return fmt.Sprintf("AssociateAddress allow-reassociation=%v under claim %d of term %d", a.AllowReassociation, a.Claim, a.Term)
+		p.id = a.Address
+		p.pending["call"+p.second()] = a.Op
+		return fmt.Sprintf("AssociateAddress%s allow-reassociation=%v under claim %d of term %d", p.second(), a.AllowReassociation, a.Claim, a.Term)
 	case Disassociate:
-		p.pending["call"] = a.Op
-		return fmt.Sprintf("DisassociateAddress %s under claim %d of term %d", a.Association, a.Claim, a.Term)
+		p.id = a.Address
+		p.pending["call"+p.second()] = a.Op
+		return fmt.Sprintf("DisassociateAddress%s %s under claim %d of term %d", p.second(), a.Association, a.Claim, a.Term)
 	case AskRelease:
-		p.pending["release"] = a.Op
-		return fmt.Sprintf("ask %s to release claim %d, as leader of term %d, within %v", a.Holder, a.Ends, a.Term, a.Within)
+		p.id = a.Address
+		p.pending["release"+p.second()] = a.Op
+		return fmt.Sprintf("ask %s to release%s claim %d, as leader of term %d, within %v", a.Holder, p.second(), a.Ends, a.Term, a.Within)
 	case Poll:
 		p.pending["poll"] = a.Op
 		return fmt.Sprintf("ask the voters whether they miss %s, leader of term %d, grace %v, patient=%v", a.Suspect, a.Term, a.Grace, a.Patient)
@@ -396,7 +428,23 @@ func (p *play) describe(a Action) string {
 	return ""
 }
 
+// second marks what is about the second address.
+func (p *play) second() string {
+	if p.id == secondEIP {
+		return "/2"
+	}
+	return ""
+}
+
 func describeCommand(c fsm.Command) string {
+	text := describeBody(c)
+	if strings.Contains(fmt.Sprintf("%+v", c), string(secondEIP)) {
+		text += " /2"
+	}
+	return text
+}
+
+func describeBody(c fsm.Command) string {
 	switch c := c.(type) {
 	case fsm.Claim:
 		if c.Observed {

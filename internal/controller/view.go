@@ -12,11 +12,17 @@ type View struct {
 	Healthy    bool
 	Health     string // reason
 	EC2        bool
-	ClaimStep  string       // what a leader is doing
-	Read       *eip.Address // newest read of the address
+	Addresses  []AddressView
 	Reachable  []fsm.NodeName
 	Hints      HintCounts
 	Committed  fsm.State
+}
+
+// AddressView is what the node knows of one address, beside what is committed.
+type AddressView struct {
+	ID   fsm.AllocationID
+	Step string       // what a leader is doing about it
+	Read *eip.Address // newest read; nil: none yet
 }
 
 // View returns the newest one; it must not be changed.
@@ -24,10 +30,14 @@ func (d *Driver) View() *View { return d.view.Load() }
 
 func (d *Driver) publish() {
 	c := d.core
+	addresses := make([]AddressView, len(c.charges))
+	for i, a := range c.charges {
+		addresses[i] = AddressView{ID: a.id, Step: string(a.claim.step), Read: a.sight.last}
+	}
 	d.view.Store(&View{
 		State: c.state, Leadership: c.lead,
 		Healthy: c.health.Healthy, Health: c.health.Reason,
-		EC2: c.watch.reached, ClaimStep: string(c.claim.step), Read: c.watch.last,
+		EC2: c.watch.reached, Addresses: addresses,
 		Hints:     c.hint.counts,
 		Reachable: c.placement.reachable, Committed: c.committed,
 	})

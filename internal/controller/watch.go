@@ -1,7 +1,9 @@
 package controller
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hacluster/hacluster/eip"
@@ -21,47 +23,58 @@ const (
 	unreachableAfter = 5 * time.Second
 )
 
-// watch observes the address: every candidate once an interval, a holder more often under guard. The read is also the check
-// that a node which does not hold the address reaches the API at all.
-type watch struct {
-	op      Op
-	guardOp Op
-	nextAt  time.Duration
-	last    *eip.Address // newest successful read
+// errNoSuchAddress says that EC2 answered without the address.
+var errNoSuchAddress = errors.New("EC2 knows no such address in this region and account")
 
+// watch reads the addresses, all with one call: every candidate once an interval, a holder more often under guard. The read is also the
+// check that a node which does not hold them reaches the API at all.
+type watch struct {
+	op           Op
 	reached      bool          // EC2 is within reach
 	failingSince time.Duration // 0 = not failing
 	failures     int
+}
 
+// sight is what was read of one address.
+type sight struct {
+	nextAt     time.Duration // of the read that this address wants
+	last       *eip.Address  // newest successful read
 	offRoute   bool          // EC2 was reached while the address was not ours: a refresh cannot cut the way
 	guardSince time.Duration // 0 = no guard
-	suspicion  *eip.Address  // a read that disagrees, not yet repeated
+	guardOp    Op
+	suspicion  *eip.Address // a read that disagrees, not yet repeated
 }
 
 // begin starts watching a fresh hold.
-func (w *watch) begin(now time.Duration, guarded bool) {
-	w.suspicion = nil
-	w.nextAt = now + readBack
-	w.guardSince = 0
+func (s *sight) begin(now time.Duration, guarded bool) {
+	s.suspicion = nil
+	s.nextAt = now + readBack
+	s.guardSince = 0
 	if guarded {
-		w.guardSince = now
+		s.guardSince = now
 	}
 }
 
 func (c *Core) considerWatch() {
-	if c.cfg.Self.Witness || c.watch.op != 0 || c.now < c.watch.nextAt {
-		return
+	if !c.cfg.Self.Witness && c.watch.op == 0 && c.any(func(a *charge) bool { return c.now >= a.sight.nextAt }) {
+		c.observe()
 	}
-	c.observe()
 }
 
-// observe reads the address unless a read is already out.
+// observe reads the addresses unless a read is already out.
 func (c *Core) observe() {
 	if c.watch.op != 0 {
 		return
 	}
-	c.watch.op, c.watch.nextAt = c.nextOp(), 0
+	c.watch.op = c.nextOp()
+	c.readNextAt(0)
 	c.emit(Observe{Op: c.watch.op})
+}
+
+func (c *Core) readNextAt(at time.Duration) {
+	for _, a := range c.charges {
+		a.sight.nextAt = at
+	}
 }
 
 func (c *Core) takeObserved(e Observed) {
@@ -79,17 +92,35 @@ func (c *Core) takeObserved(e Observed) {
 		w.reached = true
 		c.note("EC2 is within reach", nil)
 	}
-	w.last = &e.Address
-	if !e.Address.At(c.cfg.Target) {
-		w.offRoute = true
+	c.readNextAt(c.now + c.cfg.Timing.ObserveInterval)
+	for _, a := range c.charges {
+		i := slices.IndexFunc(e.Addresses, func(read eip.Address) bool { return fsm.AllocationID(read.AllocationID) == a.id })
+		if i < 0 {
+			a.notSeen(errNoSuchAddress)
+			continue
+		}
+		a.seen(e.Addresses[i])
 	}
-	w.nextAt = c.now + c.cfg.Timing.ObserveInterval
+}
+
+func (c *charge) seen(read eip.Address) {
+	c.sight.last = &read
+	if !read.At(c.target) {
+		c.sight.offRoute = true
+	}
 	switch {
 	case !c.claims():
 	case c.claim.step == reading:
-		c.claimObserved(e.Address)
+		c.claimObserved(read)
 	case c.claim.step == holding:
-		c.compare(e.Address)
+		c.compare(read)
+	}
+}
+
+// notSeen goes on without an answer about this address.
+func (c *charge) notSeen(err error) {
+	if c.claims() && c.claim.step == reading {
+		c.retryClaim(reading, err)
 	}
 }
 
@@ -99,38 +130,42 @@ func (c *Core) readFailed(err error) {
 	if throttled && w.reached && !c.readsMatter() {
 		// EC2 answered, so it is within reach, and it wants fewer reads of all nodes of the account: skip this one.
 		w.failingSince, w.failures = 0, 0
-		w.nextAt = c.now + c.cfg.Timing.ObserveInterval/2 + c.cfg.Jitter(c.cfg.Timing.ObserveInterval)
+		c.readNextAt(c.now + c.cfg.Timing.ObserveInterval/2 + c.cfg.Jitter(c.cfg.Timing.ObserveInterval))
 		return
 	}
 	w.failures++
-	w.nextAt = c.now + readBack + c.backoff(w.failures)
+	c.readNextAt(c.now + readBack + c.backoff(w.failures))
 	if w.failures == 1 {
 		w.failingSince = c.now
 		c.note("observe address", err)
 	}
 	if throttled {
 		w.failingSince = c.now
-		c.claim.since = c.now
 	}
 	if w.reached && w.failures > 1 && c.now-w.failingSince >= unreachableAfter {
 		w.reached = false
 		c.note("EC2 is out of reach", err)
 	}
-	if c.claims() && c.claim.step == reading {
-		c.retryClaim(reading, err)
+	for _, a := range c.charges {
+		if throttled {
+			a.claim.since = c.now
+		}
+		a.notSeen(err)
 	}
 }
 
 // readsMatter reports whether something waits for a read: a claim, a guard, or a suspicion.
 func (c *Core) readsMatter() bool {
-	return c.claims() && (c.claim.step == reading || c.claim.step == holding && (c.watch.suspicion != nil || c.address().Guarded()))
+	return c.claims() && c.any(func(a *charge) bool {
+		return a.claim.step == reading || a.holds() && (a.sight.suspicion != nil || a.address().Guarded())
+	})
 }
 
 // compare holds a read against what is agreed, while holding.
-func (c *Core) compare(read eip.Address) {
-	w := &c.watch
+func (c *charge) compare(read eip.Address) {
+	w := &c.sight
 	agreed := c.address()
-	ours := read.At(c.cfg.Target)
+	ours := read.At(c.target)
 	if ours && fsm.AssociationID(read.AssociationID) == agreed.Association {
 		w.suspicion = nil
 		c.planNextRead(agreed)
@@ -150,14 +185,14 @@ func (c *Core) compare(read eip.Address) {
 }
 
 // suspectsDrift reports whether the newest read showed a move that would have to be repaired, had a second one said so too.
-func (c *Core) suspectsDrift() bool {
-	s := c.watch.suspicion
+func (c *charge) suspectsDrift() bool {
+	s := c.sight.suspicion
 	return s != nil && (c.cfg.Drift == Repair || s.AssociationID == "")
 }
 
 // planNextRead chooses the pace, and ends the guard when nothing signed before it can be executed any more.
-func (c *Core) planNextRead(agreed fsm.Address) {
-	w := &c.watch
+func (c *charge) planNextRead(agreed fsm.Address) {
+	w := &c.sight
 	if !agreed.Guarded() {
 		w.guardSince = 0
 		w.nextAt = c.now + c.cfg.Timing.ObserveInterval
@@ -173,12 +208,12 @@ func (c *Core) planNextRead(agreed fsm.Address) {
 	}
 	if since >= c.cfg.Timing.Guard && w.guardOp == 0 {
 		w.guardOp = c.propose(fsm.GuardDone{Origin: c.origin("no call of the past can land any more"), Node: c.self(),
-			AllocationID: c.cfg.Address, Association: agreed.Association, Through: agreed.Claim.Index})
+			AllocationID: c.id, Association: agreed.Association, Through: agreed.Claim.Index})
 	}
 }
 
 // drifted: two agreeing reads say that the address is not where the cluster put it.
-func (c *Core) drifted(read eip.Address, ours bool) {
+func (c *charge) drifted(read eip.Address, ours bool) {
 	where := "unassociated"
 	if read.AssociationID != "" {
 		where = fmt.Sprintf("at %s (%s)", read.ENI, read.PrivateIP)
@@ -200,7 +235,7 @@ func (c *Core) drifted(read eip.Address, ours bool) {
 }
 
 // ownLateCall reports whether a read may show what a call of the past did, not a person: under guard, at a member.
-func (c *Core) ownLateCall(read eip.Address) bool {
+func (c *charge) ownLateCall(read eip.Address) bool {
 	if !c.address().Guarded() {
 		return false
 	}
@@ -214,10 +249,10 @@ func (c *Core) ownLateCall(read eip.Address) bool {
 
 // respect ends this node's claim in favour of somebody else's association. Until that is known to be committed the node is not Master: the
 // release may be in the log whatever its answer was.
-func (c *Core) respect() {
+func (c *charge) respect() {
 	k := &c.claim
 	k.step = respecting
 	c.settle() // priority 0 goes out before the release
-	k.op = c.propose(fsm.Release{Origin: c.origin(k.story + "; respected"), Node: c.self(), AllocationID: c.cfg.Address,
+	k.op = c.propose(fsm.Release{Origin: c.origin(k.story + "; respected"), Node: c.self(), AllocationID: c.id,
 		Ends: k.grant.Index, Settled: !k.unknown, Alone: c.alone(k.grant.Index), Foreign: k.foreign})
 }
