@@ -51,11 +51,16 @@ type Config struct {
 
 // Client observes and moves one Elastic IP. Its methods are safe for concurrent use.
 type Client struct {
+	*access
+	id     AllocationID
+	target Target
+}
+
+// access is the way to EC2, which the addresses of a Group share.
+type access struct {
 	api         *ec2.Client
 	transport   oneShot
 	credentials *credentialStore
-	id          AllocationID
-	target      Target
 	region      string
 	endpoint    string // for messages
 	timeout     time.Duration
@@ -66,6 +71,14 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	w, err := openAccess(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{access: w, id: cfg.AllocationID, target: cfg.Target}, nil
+}
+
+func openAccess(ctx context.Context, cfg Config) (*access, error) {
 	sdk, err := loadSDK(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -85,18 +98,14 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
 		}
 	})
-	c := &Client{
-		api: api, transport: transport, credentials: store,
-		id: cfg.AllocationID, target: cfg.Target, region: sdk.Region, endpoint: cfg.Endpoint,
-		timeout: cfg.AttemptTimeout,
+	w := &access{api: api, transport: transport, credentials: store, region: sdk.Region, endpoint: cfg.Endpoint, timeout: cfg.AttemptTimeout}
+	if w.endpoint == "" {
+		w.endpoint = "of region " + w.region
 	}
-	if c.endpoint == "" {
-		c.endpoint = "of region " + c.region
+	if w.timeout == 0 {
+		w.timeout = DefaultAttemptTimeout
 	}
-	if c.timeout == 0 {
-		c.timeout = DefaultAttemptTimeout
-	}
-	return c, nil
+	return w, nil
 }
 
 func (cfg Config) validate() error {
@@ -242,8 +251,8 @@ func (c *Client) disassociate(ctx context.Context, id AssociationID, permit Perm
 }
 
 // attempt makes one request through g, under the caller's context and the attempt's deadline.
-func (c *Client) attempt(ctx context.Context, g *gate, call func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+func (w *access) attempt(ctx context.Context, g *gate, call func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
 	return g.seal(call(withGate(ctx, g)))
 }

@@ -23,23 +23,23 @@ type Warmth struct {
 // Run keeps what the next call needs ready until ctx ends, then returns nil: a spare connection to where the last call went,
 // and credentials that do not expire soon. It sends EC2 no request. Without Run all calls work, but may have to dial and to
 // ask IMDS first. Call it once.
-func (c *Client) Run(ctx context.Context) error {
+func (w *access) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
-	tasks.Go(func() { c.transport.spares.run(ctx) })
-	tasks.Go(func() { c.credentials.run(ctx) })
+	tasks.Go(func() { w.transport.spares.run(ctx) })
+	tasks.Go(func() { w.credentials.run(ctx) })
 	tasks.Wait()
 	return nil
 }
 
-// Warm returns how ready the Client is at this moment.
-func (c *Client) Warm() Warmth {
-	w := c.transport.spares.warmth()
-	held, err := c.credentials.newest()
+// Warm returns how ready the next call is at this moment.
+func (w *access) Warm() Warmth {
+	warmth := w.transport.spares.warmth()
+	held, err := w.credentials.newest()
 	if held.CanExpire {
-		w.CredentialsExpire = held.Expires
+		warmth.CredentialsExpire = held.Expires
 	}
-	w.CredentialsErr = err
-	return w
+	warmth.CredentialsErr = err
+	return warmth
 }
 
 func (s *spares) warmth() Warmth {

@@ -81,8 +81,8 @@ func coreConfig(cfg config.Config) controller.Config {
 	return controller.Config{
 		Self: fsm.Attributes{Name: fsm.NodeName(self.Name), Address: self.Address.String(), Priority: uint8(self.Priority),
 			Witness: self.Witness, Version: version},
-		Address: fsm.AllocationID(cfg.EIP.AllocationID),
-		Fencing: fsm.Fencing(cfg.EIP.Fencing), Drift: controller.DriftPolicy(cfg.EIP.Drift),
+		Addresses: []controller.Placed{{ID: fsm.AllocationID(cfg.EIP.AllocationID)}},
+		Fencing:   fsm.Fencing(cfg.EIP.Fencing), Drift: controller.DriftPolicy(cfg.EIP.Drift),
 		Timing: timing,
 		Hints:  cfg.Raft.Hints, Senders: senders,
 		Preempt: cfg.Placement.Preempt, PreemptDelay: cfg.Placement.PreemptDelay,
@@ -98,10 +98,10 @@ func (a *agent) openCandidate(ctx context.Context, cfg config.Config, core *cont
 	if err != nil {
 		return err
 	}
-	core.Target = id.Target
+	core.Addresses[0].Target = id.Target
 	core.Self.ENI, core.Self.PrivateIP = string(id.ENI), id.PrivateIP.String()
-	client, err := eip.New(ctx, eip.Config{Region: id.Region, Endpoint: cfg.AWS.Endpoint, IMDSEndpoint: cfg.AWS.IMDSEndpoint,
-		AllocationID: eip.AllocationID(cfg.EIP.AllocationID), Target: id.Target, AttemptTimeout: cfg.EIP.AttemptTimeout})
+	client, err := eip.NewGroup(ctx, eip.Config{Region: id.Region, Endpoint: cfg.AWS.Endpoint, IMDSEndpoint: cfg.AWS.IMDSEndpoint,
+		AttemptTimeout: cfg.EIP.AttemptTimeout}, []eip.Placed{{AllocationID: eip.AllocationID(cfg.EIP.AllocationID), Target: id.Target}})
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func hooksConfig(cfg config.Config) hooks.Config {
 
 // preflight keeps a new node from joining with an EC2 that refuses it. A node that is a member already starts all the same:
 // its vote must not depend on EC2, and the address stays where it is (invariant I4).
-func (a *agent) preflight(ctx context.Context, client *eip.Client, log *zap.Logger) error {
+func (a *agent) preflight(ctx context.Context, client *eip.Group, log *zap.Logger) error {
 	err := client.Preflight(ctx)
 	if err != nil && a.raft.Known() {
 		log.Error("EC2 refuses this node; it votes, but cannot take the address", zap.Error(err))
@@ -233,8 +233,8 @@ type noEC2 struct{}
 
 var errWitness = errors.New("a witness never calls EC2")
 
-func (noEC2) Observe(context.Context) (eip.Address, error) { return eip.Address{}, errWitness }
-func (noEC2) Associate(context.Context, bool, eip.Permit) (eip.AssociationID, error) {
+func (noEC2) Observe(context.Context) ([]eip.Address, error) { return nil, errWitness }
+func (noEC2) Associate(context.Context, eip.AllocationID, bool, eip.Permit) (eip.AssociationID, error) {
 	return "", errWitness
 }
 func (noEC2) Disassociate(context.Context, eip.AssociationID, eip.Permit) error { return errWitness }

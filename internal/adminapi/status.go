@@ -104,14 +104,17 @@ func describe(id Identity, v *controller.View, traffic *controller.Traffic, raft
 		Cluster: id.Cluster, Node: id.Node, Version: id.Version,
 		State: string(v.State), Healthy: v.Healthy || id.Witness, Health: v.Health, EC2: v.EC2,
 		Leader: string(v.Leadership.Leader), Term: v.Leadership.Term,
-		Phase: raft.Phase, StoreError: raft.StoreError, Claim: v.ClaimStep,
+		Phase: raft.Phase, StoreError: raft.StoreError,
 		AllocationID: string(id.AllocationID), Holder: string(a.Holder), AssociationID: string(a.Association),
 		Confirmed: a.Claim != nil && a.Claim.Confirmed && !a.Claim.Released, Guarded: a.Guarded(),
 		Hints: v.Hints, Refusals: raft.Refusals, VRRP: describeTraffic(traffic), AppliedIndex: v.Committed.Index,
 	}
 	s.Ready = s.Leader != "" && s.Healthy && s.State != string(controller.Init)
-	if v.Read != nil && v.Read.PublicIP.IsValid() {
-		s.PublicIP = v.Read.PublicIP.String()
+	for _, seen := range v.Addresses {
+		s.Claim = seen.Step
+		if seen.Read != nil && seen.Read.PublicIP.IsValid() {
+			s.PublicIP = seen.Read.PublicIP.String()
+		}
 	}
 	for _, n := range v.Committed.Nodes {
 		s.Nodes = append(s.Nodes, Node{Name: string(n.Name), Address: n.Address, Priority: int(n.Priority), Witness: n.Witness,

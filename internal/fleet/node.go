@@ -33,7 +33,7 @@ func newNode(c *cluster, i int) *node {
 	timing := controller.DefaultTiming()
 	timing.ObserveInterval = f.ObserveInterval
 	n.core = controller.NewCore(controller.Config{
-		Self: n.self, Address: c.allocation(), Target: n.target, Fencing: f.Fencing, Drift: controller.Repair, Timing: timing,
+		Self: n.self, Addresses: []controller.Placed{{ID: c.allocation(), Target: n.target}}, Fencing: f.Fencing, Drift: controller.Repair, Timing: timing,
 		Jitter:    func(limit time.Duration) time.Duration { return f.Retry.pause(limit, f.random) },
 		WallClock: func() int64 { return f.time.now.Milliseconds() },
 	})
@@ -111,7 +111,7 @@ func (n *node) observe(a controller.Observe) {
 	var seen eip.Address
 	n.cluster.fleet.request(describe,
 		func() error { seen = n.cluster.address; return nil },
-		func(err error) { n.step(controller.Observed{Op: a.Op, Address: seen, Err: err}) })
+		func(err error) { n.step(controller.Observed{Op: a.Op, Addresses: []eip.Address{seen}, Err: err}) })
 }
 
 func (n *node) associate(a controller.Associate) {
@@ -155,7 +155,7 @@ func (n *node) askRelease(a controller.AskRelease) {
 	}
 	t.after(messageTakes, func() {
 		holder.ask(func(op controller.Op) controller.Event {
-			return controller.ReleaseAsked{Op: op, Term: a.Term, Ends: a.Ends}
+			return controller.ReleaseAsked{Op: op, Address: a.Address, Term: a.Term, Ends: a.Ends}
 		}, func(r controller.Reply) {
 			t.after(messageTakes, func() { n.step(controller.ReleaseAnswered{Op: a.Op, Settled: r.Settled, Alone: r.Alone, Err: r.Err}) })
 		})

@@ -85,7 +85,7 @@ func (l *life) coreConfig() controller.Config {
 	return controller.Config{
 		Self: fsm.Attributes{Name: fsm.NodeName(n.name), Address: n.address(), Priority: n.priority, ENI: n.eni(),
 			PrivateIP: n.ip.String(), Version: "sim"},
-		Address: address, Target: n.target(), Fencing: s.Fencing, Drift: s.Drift, Timing: timing,
+		Addresses: []controller.Placed{{ID: address, Target: n.target()}}, Fencing: s.Fencing, Drift: s.Drift, Timing: timing,
 		Hints: s.Hints, Senders: senders,
 		Preempt: s.Preempt, PreemptDelay: 2 * time.Second,
 		Jitter:    n.world.dice.upTo,
@@ -95,11 +95,10 @@ func (l *life) coreConfig() controller.Config {
 
 func (n *node) target() eip.Target { return eip.Target{ENI: eip.ENI(n.eni()), PrivateIP: n.ip} }
 
-func (l *life) openEC2(ctx context.Context) (*eip.Client, error) {
-	return eip.New(ctx, eip.Config{
-		Region: region, Endpoint: "http://ec2.sim", AllocationID: eip.AllocationID(address), Target: l.node.target(),
-		Credentials: credentials.NewStaticCredentialsProvider(keyID, keySecret, ""), Dial: l.dialEC2,
-	})
+func (l *life) openEC2(ctx context.Context) (*eip.Group, error) {
+	return eip.NewGroup(ctx, eip.Config{
+		Region: region, Endpoint: "http://ec2.sim", Credentials: credentials.NewStaticCredentialsProvider(keyID, keySecret, ""), Dial: l.dialEC2,
+	}, []eip.Placed{{AllocationID: eip.AllocationID(address), Target: l.node.target()}})
 }
 
 func (l *life) wireConfig() vrrpwire.Config {

@@ -24,26 +24,26 @@ type desk struct {
 // ec2Port is controller.EC2: the real client, with every mutating call on record.
 type ec2Port struct {
 	life   *life
-	client *eip.Client
+	client *eip.Group
 }
 
 // Observe implements controller.EC2.
-func (p ec2Port) Observe(ctx context.Context) (eip.Address, error) {
+func (p ec2Port) Observe(ctx context.Context) ([]eip.Address, error) {
 	p.life.step()
 	a, err := p.client.Observe(ctx)
 	p.life.step()
-	if err == nil {
-		p.life.node.world.judge.Read(p.life.node.name, string(a.AssociationID))
+	for _, read := range a {
+		p.life.node.world.judge.Read(p.life.node.name, string(read.AssociationID))
 	}
 	return a, err
 }
 
 // Associate implements controller.EC2.
-func (p ec2Port) Associate(ctx context.Context, allowReassociation bool, permit eip.Permit) (eip.AssociationID, error) {
+func (p ec2Port) Associate(ctx context.Context, id eip.AllocationID, allowReassociation bool, permit eip.Permit) (eip.AssociationID, error) {
 	made := p.begin(&call{associate: true, allow: allowReassociation})
-	id, err := p.client.Associate(ctx, allowReassociation, p.life.finalCheck(made, permit))
+	association, err := p.client.Associate(ctx, id, allowReassociation, p.life.finalCheck(made, permit))
 	p.returned(made, err)
-	return id, err
+	return association, err
 }
 
 // Disassociate implements controller.EC2.

@@ -27,7 +27,7 @@ type life struct {
 	number int
 	host   *simnet.Host
 	disk   string
-	ec2    *eip.Client
+	ec2    *eip.Group
 	log    *zap.Logger
 
 	server  string // once opened

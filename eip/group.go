@@ -1,0 +1,123 @@
+package eip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// Placed says where one Elastic IP belongs on this node.
+type Placed struct {
+	AllocationID AllocationID
+	Target       Target
+}
+
+// Group observes and moves several Elastic IPs over one way to EC2. Its methods are safe for concurrent use.
+type Group struct {
+	*access
+	clients []*Client // in the order of the configuration
+}
+
+// NewGroup makes a Group; AllocationID and Target of cfg are not used.
+func NewGroup(ctx context.Context, cfg Config, addresses []Placed) (*Group, error) {
+	if len(addresses) == 0 {
+		return nil, errors.New("no Elastic IP: set eip.allocation_id")
+	}
+	g := &Group{}
+	for _, a := range addresses {
+		cfg.AllocationID, cfg.Target = a.AllocationID, a.Target
+		if err := cfg.validate(); err != nil {
+			return nil, fmt.Errorf("address %s: %w", a.AllocationID, err)
+		}
+	}
+	w, err := openAccess(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	g.access = w
+	for _, a := range addresses {
+		g.clients = append(g.clients, &Client{access: w, id: a.AllocationID, target: a.Target})
+	}
+	return g, nil
+}
+
+// Observe asks EC2 where the addresses are, with one DescribeAddresses. What EC2 does not know is missing in the answer, unless it is the
+// only one: that is an error.
+func (g *Group) Observe(ctx context.Context) ([]Address, error) {
+	if len(g.clients) == 1 {
+		a, err := g.clients[0].Observe(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return []Address{a}, nil
+	}
+	seen, err := g.describe(ctx, func(ids []string) *ec2.DescribeAddressesInput { return &ec2.DescribeAddressesInput{AllocationIds: ids} })
+	if codeOf(err) == codeNoAllocation {
+		// One of them is gone, and EC2 says nothing of the others then; a filter answers with those that are there.
+		seen, err = g.describe(ctx, byFilter)
+	}
+	if err != nil {
+		return nil, g.clients[0].fail("describe addresses", "DescribeAddresses", err)
+	}
+	return seen, nil
+}
+
+// describe makes one read. EC2 answers in any order.
+func (g *Group) describe(ctx context.Context, ask func(ids []string) *ec2.DescribeAddressesInput) ([]Address, error) {
+	ids := make([]string, len(g.clients))
+	for i, c := range g.clients {
+		ids[i] = string(c.id)
+	}
+	var out *ec2.DescribeAddressesOutput
+	err := g.attempt(ctx, &gate{}, func(ctx context.Context) (err error) {
+		out, err = g.api.DescribeAddresses(ctx, ask(ids))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var seen []Address
+	for _, a := range out.Addresses {
+		if address := addressOf(a); slices.Contains(ids, string(address.AllocationID)) {
+			seen = append(seen, address)
+		}
+	}
+	return seen, nil
+}
+
+func byFilter(ids []string) *ec2.DescribeAddressesInput {
+	return &ec2.DescribeAddressesInput{Filters: []types.Filter{{Name: aws.String("allocation-id"), Values: ids}}}
+}
+
+// Associate is Client.Associate for one of the addresses.
+func (g *Group) Associate(ctx context.Context, id AllocationID, allowReassociation bool, permit Permit) (AssociationID, error) {
+	for _, c := range g.clients {
+		if c.id == id {
+			return c.Associate(ctx, allowReassociation, permit)
+		}
+	}
+	return "", fmt.Errorf("associate address %s: %w: it is not in the configuration", id, ErrNotSent)
+}
+
+// Disassociate is Client.Disassociate; an association id says by itself which address is meant.
+func (g *Group) Disassociate(ctx context.Context, id AssociationID, permit Permit) error {
+	return g.clients[0].Disassociate(ctx, id, permit)
+}
+
+// Preflight is Client.Preflight for each of the addresses.
+func (g *Group) Preflight(ctx context.Context) error {
+	var errs []error
+	for _, c := range g.clients {
+		err := c.Preflight(ctx)
+		errs = append(errs, err)
+		if Classify(err) == NotSent {
+			break // the others would say the same
+		}
+	}
+	return errors.Join(errs...)
+}
