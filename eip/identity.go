@@ -18,6 +18,8 @@ type Identity struct {
 	Region           string
 	AvailabilityZone string
 	Target
+	// Addresses are all private addresses of the network interface, the primary one first. Nil if IMDS was not asked.
+	Addresses []netip.Addr
 }
 
 // IdentityConfig holds what the operator configured. What is set wins over IMDS.
@@ -62,11 +64,11 @@ func (m metadata) identify(ctx context.Context, cfg IdentityConfig) (Identity, e
 			return Identity{}, err
 		}
 	}
-	target, err := m.target(ctx, cfg)
+	n, target, err := m.target(ctx, cfg)
 	if err != nil {
 		return Identity{}, err
 	}
-	return Identity{InstanceID: instance, Region: region, AvailabilityZone: zone, Target: target}, nil
+	return Identity{InstanceID: instance, Region: region, AvailabilityZone: zone, Target: target, Addresses: n.addresses}, nil
 }
 
 // nic is one network interface as IMDS shows it; the first address is the primary one.
@@ -75,29 +77,29 @@ type nic struct {
 	addresses []netip.Addr
 }
 
-func (m metadata) target(ctx context.Context, cfg IdentityConfig) (Target, error) {
+func (m metadata) target(ctx context.Context, cfg IdentityConfig) (nic, Target, error) {
 	if cfg.ENI == "" && !cfg.PrivateIP.IsValid() {
 		mac, err := m.get(ctx, "mac")
 		if err != nil {
-			return Target{}, err
+			return nic{}, Target{}, err
 		}
 		n, err := m.nic(ctx, mac)
-		return Target{ENI: n.eni, PrivateIP: firstOf(n.addresses)}, err
+		return n, Target{ENI: n.eni, PrivateIP: firstOf(n.addresses)}, err
 	}
 	macs, err := m.list(ctx, "network/interfaces/macs/")
 	if err != nil {
-		return Target{}, err
+		return nic{}, Target{}, err
 	}
 	for _, mac := range macs {
 		n, err := m.nic(ctx, strings.TrimSuffix(mac, "/"))
 		if err != nil {
-			return Target{}, err
+			return nic{}, Target{}, err
 		}
 		if t, ok := n.match(cfg); ok {
-			return t, nil
+			return n, t, nil
 		}
 	}
-	return Target{}, fmt.Errorf("no network interface of this instance matches eip.eni %q and eip.private_ip %s", cfg.ENI, cfg.PrivateIP)
+	return nic{}, Target{}, fmt.Errorf("no network interface of this instance matches eip.eni %q and eip.private_ip %s", cfg.ENI, cfg.PrivateIP)
 }
 
 // match returns the target on this interface if it is the one that the configuration means.

@@ -4,13 +4,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 )
 
 func TestIdentify(t *testing.T) {
 	second := netip.MustParseAddr("10.20.0.111")
-	whole := Identity{InstanceID: "i-a", Region: testRegion, AvailabilityZone: testRegion + "a", Target: here()}
+	whole := Identity{InstanceID: "i-a", Region: testRegion, AvailabilityZone: testRegion + "a", Target: here(),
+		Addresses: []netip.Addr{here().PrivateIP, second}}
 	with := func(change func(*Identity)) Identity { id := whole; change(&id); return id }
 	for _, tc := range []struct {
 		name  string
@@ -40,7 +42,7 @@ func TestIdentify(t *testing.T) {
 			got, err := Identify(t.Context(), tc.cfg)
 			if tc.says != "" {
 				wantText(t, err, "identify this instance: ", tc.says)
-			} else if err != nil || got != tc.want {
+			} else if err != nil || !reflect.DeepEqual(got, tc.want) {
 				t.Errorf("got %+v, %v; want %+v", got, err, tc.want)
 			}
 			if (asked == 0) != tc.quiet {

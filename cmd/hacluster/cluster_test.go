@@ -45,7 +45,7 @@ func TestTwoNodesAndAWitness(t *testing.T) {
 	waitFor(t, "an agreed holder and another candidate", func() bool {
 		s, err := members[2].status()
 		holder = s.Holder
-		return err == nil && s.Confirmed && s.Leader == holder && s.State == "Backup" && candidates(s) == 2
+		return err == nil && s.Held() && s.Leader == holder && s.State == "Backup" && candidates(s) == 2
 	})
 	other := map[string]string{"node-a": "node-b", "node-b": "node-a"}[holder]
 	if other == "" {
@@ -71,7 +71,7 @@ func TestTwoNodesAndAWitness(t *testing.T) {
 		}
 		waitFor(t, "the address back at "+holder, func() bool {
 			s, err := members[2].status()
-			return err == nil && s.Holder == holder && s.Confirmed && s.Leader == holder
+			return err == nil && s.Holder == holder && s.Held() && s.Leader == holder
 		})
 	})
 	if n := calls(); n == 0 {

@@ -33,7 +33,7 @@ func TestHangingHooksDelayNobody(t *testing.T) {
 	waitFor(t, "an agreed holder and another candidate", func() bool {
 		s, err := members[2].status()
 		holder = s.Holder
-		return err == nil && s.Confirmed && s.Leader == holder && candidates(s) == 2
+		return err == nil && s.Held() && s.Leader == holder && candidates(s) == 2
 	})
 	began := time.Now()
 	out, err := members[2].hacluster("transfer")

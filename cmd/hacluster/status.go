@@ -57,7 +57,10 @@ func printStatus(w io.Writer, s adminapi.Status) error {
 	if s.Health != "" {
 		fmt.Fprintf(w, " (%s)", s.Health)
 	}
-	fmt.Fprintf(w, "\n%s\n", holderLine(s))
+	fmt.Fprintln(w)
+	for _, a := range s.Addresses {
+		fmt.Fprintln(w, holderLine(a))
+	}
 	leader := s.Leader
 	if leader == "" {
 		leader = "none known"
@@ -69,9 +72,6 @@ func printStatus(w io.Writer, s adminapi.Status) error {
 	printTLS(w, s)
 	if h := s.Hints; h.Asked > 0 {
 		fmt.Fprintf(w, "adverts of a leader were missing %d times: %d refuted by others, %d elections\n", h.Asked, h.Refuted, h.Sent)
-	}
-	if s.Claim != "" {
-		fmt.Fprintf(w, "this leader is %s the address\n", s.Claim)
 	}
 	fmt.Fprintln(w)
 	if err := printNodes(w, s); err != nil {
@@ -106,20 +106,24 @@ func printTLS(w io.Writer, s adminapi.Status) {
 	}
 }
 
-func holderLine(s adminapi.Status) string {
-	eip := s.AllocationID
-	if s.PublicIP != "" {
-		eip = s.PublicIP + " (" + s.AllocationID + ")"
+func holderLine(a adminapi.Address) string {
+	eip := a.AllocationID
+	if a.PublicIP != "" {
+		eip = a.PublicIP + " (" + a.AllocationID + ")"
+	}
+	claim := ""
+	if a.Claim != "" {
+		claim = "; this leader is " + a.Claim
 	}
 	switch {
-	case s.Holder == "":
-		return eip + " is held by no node yet"
-	case !s.Confirmed:
-		return fmt.Sprintf("%s was last held by %s; a new claim is on its way or nobody may claim", eip, s.Holder)
-	case s.Guarded:
-		return fmt.Sprintf("%s is held by %s (%s), under guard: a call of the past may still land", eip, s.Holder, s.AssociationID)
+	case a.Holder == "":
+		return eip + " is held by no node yet" + claim
+	case !a.Confirmed:
+		return fmt.Sprintf("%s was last held by %s; a new claim is on its way or nobody may claim%s", eip, a.Holder, claim)
+	case a.Guarded:
+		return fmt.Sprintf("%s is held by %s (%s), under guard: a call of the past may still land%s", eip, a.Holder, a.AssociationID, claim)
 	default:
-		return fmt.Sprintf("%s is held by %s (%s)", eip, s.Holder, s.AssociationID)
+		return fmt.Sprintf("%s is held by %s (%s)%s", eip, a.Holder, a.AssociationID, claim)
 	}
 }
 
@@ -154,7 +158,7 @@ func roleWord(n adminapi.Node, s adminapi.Status) string {
 		}
 	}
 	add(n.Name == s.Leader, "leader")
-	add(n.Name == s.Holder, "holder")
+	add(slices.ContainsFunc(s.Addresses, func(a adminapi.Address) bool { return a.Holder == n.Name }), "holder")
 	add(n.Witness, "witness")
 	add(n.Drained, "drained")
 	return role

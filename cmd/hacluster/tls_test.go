@@ -99,7 +99,7 @@ func TestAClusterWithCertificates(t *testing.T) {
 	witness := members["node-c"]
 	waitFor(t, "an agreed holder and another candidate", func() bool {
 		s, err := witness.status()
-		return err == nil && s.Confirmed && s.Leader == s.Holder && candidates(s) == 2
+		return err == nil && s.Held() && s.Leader == s.Holder && candidates(s) == 2
 	})
 	out, err := witness.hacluster("transfer")
 	if err != nil || !strings.Contains(out, "holds the address") {

@@ -49,7 +49,7 @@ func awaitHolder(ctx context.Context, client *adminapi.Client, target string) er
 	defer poll.Stop()
 	for {
 		s, err := client.Status(ctx)
-		if err == nil && s.Holder == target && s.Confirmed {
+		if err == nil && s.Holder == target && s.Held() {
 			return nil
 		}
 		select {

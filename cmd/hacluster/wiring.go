@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -47,7 +49,7 @@ func newLogger(cfg config.Config) (*zap.Logger, error) {
 
 func identity(cfg config.Config) adminapi.Identity {
 	return adminapi.Identity{Cluster: cfg.Cluster.Name, Node: cfg.Node, Version: version,
-		AllocationID: fsm.AllocationID(cfg.EIP.AllocationID), Witness: cfg.Self().Witness}
+		Witness: cfg.Self().Witness}
 }
 
 func electionConfig(cfg config.Config, rpc http.Handler, log *zap.Logger) election.Config {
@@ -81,8 +83,8 @@ func coreConfig(cfg config.Config) controller.Config {
 	return controller.Config{
 		Self: fsm.Attributes{Name: fsm.NodeName(self.Name), Address: self.Address.String(), Priority: uint8(self.Priority),
 			Witness: self.Witness, Version: version},
-		Addresses: []controller.Placed{{ID: fsm.AllocationID(cfg.EIP.AllocationID)}},
-		Fencing:   fsm.Fencing(cfg.EIP.Fencing), Drift: controller.DriftPolicy(cfg.EIP.Drift),
+		Addresses: addresses(cfg), MasterOfAny: cfg.EIP.MasterWhen == config.MasterWhenAny,
+		Fencing: fsm.Fencing(cfg.EIP.Fencing), Drift: controller.DriftPolicy(cfg.EIP.Drift),
 		Timing: timing,
 		Hints:  cfg.Raft.Hints, Senders: senders,
 		Preempt: cfg.Placement.Preempt, PreemptDelay: cfg.Placement.PreemptDelay,
@@ -91,17 +93,47 @@ func coreConfig(cfg config.Config) controller.Config {
 	}
 }
 
+// addresses are those that the cluster manages; where they go on this node is found out later.
+func addresses(cfg config.Config) []controller.Placed {
+	var placed []controller.Placed
+	for _, id := range cfg.EIP.IDs() {
+		placed = append(placed, controller.Placed{ID: fsm.AllocationID(id)})
+	}
+	return placed
+}
+
+// place says where each address goes on this node: to the configured private address, or the only one to the interface's.
+func place(cfg config.Config, id eip.Identity, addresses []controller.Placed) ([]eip.Placed, error) {
+	var placed []eip.Placed
+	for i := range addresses {
+		target := id.Target
+		if configured := cfg.Self().PrivateIPs; len(configured) > 0 {
+			target.PrivateIP = configured[i]
+		}
+		if id.Addresses != nil && !slices.Contains(id.Addresses, target.PrivateIP) {
+			return nil, fmt.Errorf("network interface %s does not have %v, the place of %s: assign it as a secondary private address, or correct private_ips of %s",
+				target.ENI, target.PrivateIP, addresses[i].ID, cfg.Node)
+		}
+		addresses[i].Target = target
+		placed = append(placed, eip.Placed{AllocationID: eip.AllocationID(addresses[i].ID), Target: target})
+	}
+	return placed, nil
+}
+
 // openCandidate finds out where this node wants the address, and tries what it will need before it is needed.
 func (a *agent) openCandidate(ctx context.Context, cfg config.Config, core *controller.Config, ports *controller.Ports, log *zap.Logger) error {
 	id, err := eip.Identify(ctx, eip.IdentityConfig{IMDSEndpoint: cfg.AWS.IMDSEndpoint, Region: cfg.AWS.Region,
-		ENI: eip.ENI(cfg.AWS.NetworkInterfaceID), PrivateIP: cfg.AWS.PrivateIP})
+		ENI: eip.ENI(cfg.AWS.NetworkInterfaceID), PrivateIP: firstPrivateIP(cfg)})
 	if err != nil {
 		return err
 	}
-	core.Addresses[0].Target = id.Target
+	placed, err := place(cfg, id, core.Addresses)
+	if err != nil {
+		return err
+	}
 	core.Self.ENI, core.Self.PrivateIP = string(id.ENI), id.PrivateIP.String()
 	client, err := eip.NewGroup(ctx, eip.Config{Region: id.Region, Endpoint: cfg.AWS.Endpoint, IMDSEndpoint: cfg.AWS.IMDSEndpoint,
-		AttemptTimeout: cfg.EIP.AttemptTimeout}, []eip.Placed{{AllocationID: eip.AllocationID(cfg.EIP.AllocationID), Target: id.Target}})
+		AttemptTimeout: cfg.EIP.AttemptTimeout}, placed)
 	if err != nil {
 		return err
 	}
@@ -115,6 +147,14 @@ func (a *agent) openCandidate(ctx context.Context, cfg config.Config, core *cont
 	a.ec2, ports.EC2 = client, client
 	a.health, ports.Health = monitor, monitor
 	return nil
+}
+
+// firstPrivateIP tells the interface apart, if anything does.
+func firstPrivateIP(cfg config.Config) netip.Addr {
+	if p := cfg.Self().PrivateIPs; len(p) > 0 {
+		return p[0]
+	}
+	return cfg.AWS.PrivateIP
 }
 
 func healthConfig(h config.Health) health.Config {
@@ -142,7 +182,7 @@ func healthConfig(h config.Health) health.Config {
 
 func hooksConfig(cfg config.Config) hooks.Config {
 	h := cfg.Hooks
-	return hooks.Config{Cluster: cfg.Cluster.Name, Node: cfg.Node, Priority: cfg.Self().Priority, AllocationID: cfg.EIP.AllocationID,
+	return hooks.Config{Cluster: cfg.Cluster.Name, Node: cfg.Node, Priority: cfg.Self().Priority, AllocationIDs: strings.Join(cfg.EIP.IDs(), " "),
 		NotifyMaster: h.NotifyMaster, NotifyBackup: h.NotifyBackup, NotifyFault: h.NotifyFault, NotifyStop: h.NotifyStop, Notify: h.Notify,
 		Timeout: h.Timeout}
 }

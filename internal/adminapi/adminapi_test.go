@@ -46,7 +46,7 @@ func serve(t *testing.T, a *agent) (*Client, string) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	s := NewServer(Identity{Cluster: "edge", Node: "node-a", AllocationID: address}, a, a, l)
+	s := NewServer(Identity{Cluster: "edge", Node: "node-a"}, a, a, l)
 	go func() { done <- s.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
@@ -65,12 +65,13 @@ func TestStatusTellsWhatTheClusterAgreed(t *testing.T) {
 	committed.Addresses[address] = fsm.Address{Holder: "node-b", Association: "eipassoc-1",
 		Claim: &fsm.GrantedClaim{Node: "node-b", Confirmed: true}, Fates: map[fsm.AssociationID]fsm.Fate{"eipassoc-1": fsm.Contested}}
 	client, _ := serve(t, &agent{view: controller.View{State: controller.Backup, Committed: committed, Healthy: true,
+		Addresses:  []controller.AddressView{{ID: address}},
 		Leadership: controller.Leadership{Term: 4, Leader: "node-b"}}})
 	s, err := client.Status(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Holder != "node-b" || !s.Confirmed || !s.Guarded || s.Term != 4 || s.Leader != "node-b" || !s.Ready || s.Phase != "voter" {
+	if s.Holder != "node-b" || !s.Held() || !s.Addresses[0].Guarded || s.Term != 4 || s.Leader != "node-b" || !s.Ready || s.Phase != "voter" {
 		t.Errorf("status %+v", s)
 	}
 	if len(s.Nodes) != 2 || s.Nodes[0].Name != "node-a" || s.Nodes[0].Healthy || s.Nodes[0].Reason != "exited" {

@@ -30,17 +30,9 @@ type Status struct {
 	Phase string `json:"phase"`
 	// StoreError says why this node's disk takes no more entries; it falls behind.
 	StoreError string `json:"store_error,omitempty"`
-	// Claim says in words what a leader does about the address.
-	Claim string `json:"claim,omitempty"`
-
-	AllocationID  string `json:"allocation_id"`
-	PublicIP      string `json:"public_ip,omitempty"`
-	Holder        string `json:"holder"`
-	AssociationID string `json:"association_id"`
-	// Confirmed: the newest claim was carried out and stands.
-	Confirmed bool `json:"confirmed"`
-	// Guarded: a call of the past may still disturb the association; it is watched.
-	Guarded bool `json:"guarded"`
+	// Holder of all addresses; empty while they are not with one node.
+	Holder    string    `json:"holder"`
+	Addresses []Address `json:"addresses"`
 
 	// Hints counts what this node made of missing adverts since it started.
 	Hints controller.HintCounts `json:"hints"`
@@ -62,6 +54,27 @@ type Certificate struct {
 	NotAfter time.Time `json:"not_after"`
 	// DaysLeft counts whole days, and is negative once it has expired.
 	DaysLeft int `json:"days_left"`
+}
+
+// Address is one Elastic IP as the cluster agreed on it.
+type Address struct {
+	AllocationID string `json:"allocation_id"`
+	// PublicIP as EC2 showed it last; empty on a witness, and before the first read.
+	PublicIP string `json:"public_ip,omitempty"`
+	// Holder and AssociationID are those of the last association that was confirmed.
+	Holder        string `json:"holder"`
+	AssociationID string `json:"association_id"`
+	// Confirmed: the newest claim was carried out and stands.
+	Confirmed bool `json:"confirmed"`
+	// Guarded: a call of the past may still disturb the association; it is watched.
+	Guarded bool `json:"guarded"`
+	// Claim says in words what a leader does about the address.
+	Claim string `json:"claim,omitempty"`
+}
+
+// Held reports whether one node holds every address, as far as the cluster agreed.
+func (s Status) Held() bool {
+	return s.Holder != "" && !slices.ContainsFunc(s.Addresses, func(a Address) bool { return !a.Confirmed })
 }
 
 // Node is one member as the cluster agreed on it.
@@ -93,29 +106,21 @@ const historyShown = 20
 // Identity is what does not change while an agent runs.
 type Identity struct {
 	Cluster, Node, Version string
-	AllocationID           fsm.AllocationID
 	Witness                bool
 }
 
 // describe makes a Status of what the controller and the Raft node know.
 func describe(id Identity, v *controller.View, traffic *controller.Traffic, raft election.Status) Status {
-	a := v.Committed.Addresses[id.AllocationID]
 	s := Status{
 		Cluster: id.Cluster, Node: id.Node, Version: id.Version,
 		State: string(v.State), Healthy: v.Healthy || id.Witness, Health: v.Health, EC2: v.EC2,
 		Leader: string(v.Leadership.Leader), Term: v.Leadership.Term,
 		Phase: raft.Phase, StoreError: raft.StoreError,
-		AllocationID: string(id.AllocationID), Holder: string(a.Holder), AssociationID: string(a.Association),
-		Confirmed: a.Claim != nil && a.Claim.Confirmed && !a.Claim.Released, Guarded: a.Guarded(),
-		Hints: v.Hints, Refusals: raft.Refusals, VRRP: describeTraffic(traffic), AppliedIndex: v.Committed.Index,
+		Addresses: addresses(v),
+		Hints:     v.Hints, Refusals: raft.Refusals, VRRP: describeTraffic(traffic), AppliedIndex: v.Committed.Index,
 	}
 	s.Ready = s.Leader != "" && s.Healthy && s.State != string(controller.Init)
-	for _, seen := range v.Addresses {
-		s.Claim = seen.Step
-		if seen.Read != nil && seen.Read.PublicIP.IsValid() {
-			s.PublicIP = seen.Read.PublicIP.String()
-		}
-	}
+	s.Holder = commonHolder(s.Addresses)
 	for _, n := range v.Committed.Nodes {
 		s.Nodes = append(s.Nodes, Node{Name: string(n.Name), Address: n.Address, Priority: int(n.Priority), Witness: n.Witness,
 			Healthy: n.Healthy, EC2: n.EC2, Drained: n.Drained, PrivateIP: n.PrivateIP, Reason: n.Reason})
@@ -123,6 +128,27 @@ func describe(id Identity, v *controller.View, traffic *controller.Traffic, raft
 	slices.SortFunc(s.Nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
 	s.History = transitions(v.Committed.History)
 	return s
+}
+
+func addresses(v *controller.View) []Address {
+	out := make([]Address, 0, len(v.Addresses))
+	for _, seen := range v.Addresses {
+		agreed := v.Committed.Addresses[seen.ID]
+		a := Address{AllocationID: string(seen.ID), Holder: string(agreed.Holder), AssociationID: string(agreed.Association),
+			Confirmed: agreed.Claim != nil && agreed.Claim.Confirmed && !agreed.Claim.Released, Guarded: agreed.Guarded(), Claim: seen.Step}
+		if seen.Read != nil && seen.Read.PublicIP.IsValid() {
+			a.PublicIP = seen.Read.PublicIP.String()
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+func commonHolder(addresses []Address) string {
+	if len(addresses) == 0 || slices.ContainsFunc(addresses, func(a Address) bool { return a.Holder != addresses[0].Holder }) {
+		return ""
+	}
+	return addresses[0].Holder
 }
 
 func transitions(history []fsm.Transition) []Transition {

@@ -43,6 +43,15 @@ const (
 	DriftRespect Drift = "respect"
 )
 
+// MasterWhen says how many of several Elastic IPs make a leader Master.
+type MasterWhen string
+
+// A leader is Master when all addresses are its own, or as soon as any is.
+const (
+	MasterWhenAll MasterWhen = "all"
+	MasterWhenAny MasterWhen = "any"
+)
+
 // Checksum is the VRRPv3 checksum mode over IPv4 (keepalived: vrrp_checksum_compatibility).
 type Checksum string
 
@@ -84,11 +93,14 @@ type Node struct {
 	VRRPAddress netip.Addr     `yaml:"vrrp_address"` // source and destination of adverts, IPv4; default: that of Address
 	Priority    int            `yaml:"priority"`     // 1 to 254, the highest is preferred
 	Witness     bool           `yaml:"witness"`      // votes, never holds the Elastic IP, runs no HAProxy
+	PrivateIPs  []netip.Addr   `yaml:"private_ips"`  // IPv4, on one network interface: one for each of EIP.AllocationIDs, in their order
 }
 
-// EIP says which Elastic IP is managed, and how.
+// EIP says which Elastic IPs are managed, and how.
 type EIP struct {
 	AllocationID    string        `yaml:"allocation_id"`
+	AllocationIDs   []string      `yaml:"allocation_ids"` // several that move together, instead of AllocationID
+	MasterWhen      MasterWhen    `yaml:"master_when"`
 	Fencing         Fencing       `yaml:"fencing"`
 	Drift           Drift         `yaml:"drift"`
 	ObserveInterval time.Duration `yaml:"observe_interval"` // between reads while nothing happens
@@ -145,6 +157,14 @@ type Admin struct {
 type Log struct {
 	Format string `yaml:"format"` // json or console
 	Level  string `yaml:"level"`  // debug, info, warn or error
+}
+
+// IDs returns the allocation ids of the Elastic IPs, however they are written.
+func (e EIP) IDs() []string {
+	if e.AllocationID != "" {
+		return []string{e.AllocationID}
+	}
+	return e.AllocationIDs
 }
 
 // Self returns this node.

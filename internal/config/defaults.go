@@ -23,6 +23,7 @@ func quietDefaults() Config {
 		EIP: EIP{
 			Fencing:         FencingBalanced,
 			Drift:           DriftRepair,
+			MasterWhen:      MasterWhenAll,
 			ObserveInterval: time.Minute,
 			AttemptTimeout:  3 * time.Second,
 			ConfirmTimeout:  10 * time.Second,

@@ -80,6 +80,45 @@ func TestWitnessNeedsNoHealthCheck(t *testing.T) {
 	}
 }
 
+// TestSeveralElasticIPs: each needs a place of its own on every node that may hold it.
+func TestSeveralElasticIPs(t *testing.T) {
+	const two = "allocation_ids: [eipalloc-0123456a, eipalloc-0123456b]"
+	file := func(eip string, places ...string) string {
+		text := strings.Replace(minimal, "allocation_id: eipalloc-0123456789abcdef0", eip, 1)
+		for i, p := range places {
+			n := string(rune('1' + i))
+			text = strings.Replace(text, `"10.0.`+n+`.11:7400"`, `"10.0.`+n+`.11:7400", `+p, 1)
+		}
+		return text
+	}
+	tests := []struct {
+		name, file string
+		want       string // in the error; empty: the file is right
+	}{
+		{"two", file(two, "private_ips: [10.0.1.1, 10.0.1.2]", "private_ips: [10.0.2.1, 10.0.2.2]", "private_ips: [10.0.3.1, 10.0.3.2]"), ""},
+		{"two and a witness", file(two, "private_ips: [10.0.1.1, 10.0.1.2]", "private_ips: [10.0.2.1, 10.0.2.2]", "witness: true"), ""},
+		{"one, placed", file("allocation_id: eipalloc-0123456a", "private_ips: [10.0.1.1]"), ""},
+		{"without places", file(two), "nodes[0].private_ips: 0 private addresses for 2 Elastic IPs; write one for each"},
+		{"a place too few", file(two, "private_ips: [10.0.1.1]"), "nodes[0].private_ips: 1 private addresses for 2"},
+		{"a place for a witness", file(two, "witness: true, private_ips: [10.0.1.1, 10.0.1.2]"), "is set on a witness"},
+		{"one place for two", file(two, "private_ips: [10.0.1.1, 10.0.1.1]"), "10.0.1.1 is already one of lb-1"},
+		{"IPv6", file(two, "private_ips: ['fd00::1', 10.0.1.1]"), "fd00::1 is not the IPv4 address of one machine"},
+		{"both spellings", file("allocation_id: eipalloc-0123456a, " + two), "eip.allocation_ids: is set beside eip.allocation_id"},
+		{"one twice", file("allocation_ids: [eipalloc-0123456a, eipalloc-0123456a]"), "eipalloc-0123456a is there twice"},
+		{"no Elastic IP at all", file("fencing: strict"), "eip.allocation_id: is missing"},
+		{"master sometimes", file("allocation_id: eipalloc-0123456a, master_when: most"), "eip.master_when: \"most\" is not known; write all or any"},
+		{"a place said twice", file("allocation_id: eipalloc-0123456a", "private_ips: [10.0.1.1]") + "aws: {private_ip: 10.0.1.1}\n", "aws.private_ip: says the same"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := parse("c.yaml", []byte(tt.file), "lb-1", host)
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("error %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
 func TestNearestKey(t *testing.T) {
 	keys := []string{"allocation_id", "fencing", "drift", "url"}
 	for word, want := range map[string]string{

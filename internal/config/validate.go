@@ -35,6 +35,7 @@ func (c *Config) validate(d *document) {
 	c.validateTLS(d)
 	d.checkAbsolute("data_dir", c.DataDir)
 	c.EIP.validate(d)
+	c.validatePlaces(d)
 	c.AWS.validate(d)
 	c.VRRP.validate(d)
 	c.VRRP.validateAddresses(d)
@@ -53,7 +54,8 @@ func (c Cluster) validate(d *document) {
 }
 
 func (e EIP) validate(d *document) {
-	d.checkMatch("eip.allocation_id", e.AllocationID, `eipalloc-[0-9a-f]{8,17}`, "the allocation id of the Elastic IP, for example eipalloc-0123456789abcdef0")
+	e.validateIDs(d)
+	d.checkOneOf("eip.master_when", string(e.MasterWhen), string(MasterWhenAll), string(MasterWhenAny))
 	d.checkOneOf("eip.fencing", string(e.Fencing), string(FencingBalanced), string(FencingStrict), string(FencingFast))
 	d.checkOneOf("eip.drift", string(e.Drift), string(DriftRepair), string(DriftRespect))
 	d.checkRange("eip.observe_interval", e.ObserveInterval, 10*time.Second, time.Hour)

@@ -184,7 +184,7 @@ func (c *charge) claimObserved(a eip.Address) {
 const birthPatience = 3 * time.Second
 
 // leaveFirst makes the node that has the address the first to claim it, by adoption, which is no call and no gap.
-func (c *Core) leaveFirst(a eip.Address) {
+func (c *charge) leaveFirst(a eip.Address) {
 	for _, n := range c.fitTargets() {
 		if n.ENI == string(a.ENI) {
 			c.departure.wantedTo = n.Name

@@ -6,10 +6,16 @@ import (
 	"github.com/hacluster/hacluster/fsm"
 )
 
-// Change is a change of the node's state, with what the node knew of the address by then.
+// Change is a change of the node's state, with what the node knew of the addresses by then.
 type Change struct {
 	Transition
-	PublicIP    netip.Addr        // the address as EC2 showed it last; invalid if this node has never read it
+	Addresses []Whereabouts // in the order of the configuration
+}
+
+// Whereabouts are what a node knows of one address.
+type Whereabouts struct {
+	ID          fsm.AllocationID
+	PublicIP    netip.Addr        // as EC2 showed it last; invalid if this node has never read it
 	Holder      fsm.NodeName      // of the last association that was confirmed
 	Association fsm.AssociationID // likewise
 }
@@ -27,10 +33,14 @@ func (d *Driver) tell(actions []Action) {
 }
 
 func (d *Driver) change(t Transition) Change {
-	address := d.core.address()
-	c := Change{Transition: t, Holder: address.Holder, Association: address.Association}
-	if read := d.core.watch.last; read != nil {
-		c.PublicIP = read.PublicIP
+	c := Change{Transition: t}
+	for _, a := range d.core.charges {
+		agreed := a.address()
+		known := Whereabouts{ID: a.id, Holder: agreed.Holder, Association: agreed.Association}
+		if read := a.sight.last; read != nil {
+			known.PublicIP = read.PublicIP
+		}
+		c.Addresses = append(c.Addresses, known)
 	}
 	return c
 }

@@ -24,8 +24,9 @@ type diary struct {
 func (d *diary) Changed(c Change) {
 	d.world.mu.Lock()
 	defer d.world.mu.Unlock()
+	a := c.Addresses[0]
 	d.lines = append(d.lines, fmt.Sprintf("%s to %s, term %d, %s at %q by %q; on the wire: %s",
-		c.From, c.To, c.Term, c.PublicIP, c.Holder, c.Association, strings.Join(d.world.wire, ", ")))
+		c.From, c.To, c.Term, a.PublicIP, a.Holder, a.Association, strings.Join(d.world.wire, ", ")))
 }
 
 // TestObserverIsToldLast: each change is told, in order, with what is known of the address, after all that clients wait for was done.

@@ -25,10 +25,10 @@ const stop controller.State = "Stop"
 // Config says which programs to run, and what they are told. Each command is an absolute path and its arguments; an empty one is no
 // hook.
 type Config struct {
-	Cluster      string
-	Node         string
-	Priority     int
-	AllocationID string
+	Cluster       string
+	Node          string
+	Priority      int
+	AllocationIDs string // separated by spaces
 
 	NotifyMaster []string
 	NotifyBackup []string

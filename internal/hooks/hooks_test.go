@@ -71,7 +71,7 @@ func TestSurroundings(t *testing.T) {
 	r, end := s.runner(Config{NotifyMaster: []string{look}})
 	change := to(controller.Backup, controller.Master)
 	change.Reason = "takeover\nfrom lb-2"
-	change.Holder, change.Association, change.PublicIP = "lb-1", "eipassoc-1", netip.MustParseAddr("203.0.113.10")
+	change.Addresses = []controller.Whereabouts{{Holder: "lb-1", Association: "eipassoc-1", PublicIP: netip.MustParseAddr("203.0.113.10")}}
 	s.becomes(r, change, "of its own")
 	end()
 	golden(t, "testdata/surroundings.txt", s.diary()+"\n")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strconv"
@@ -129,10 +130,6 @@ func closeOnExec() error {
 
 // environment is all that a program gets: nothing of the agent's own, which may hold credentials.
 func (r *Runner) environment(h hook, c controller.Change) []string {
-	publicIP := ""
-	if c.PublicIP.IsValid() {
-		publicIP = c.PublicIP.String()
-	}
 	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C"}
 	for _, v := range [][2]string{
 		{"HOOK", h.name},
@@ -143,14 +140,35 @@ func (r *Runner) environment(h hook, c controller.Change) []string {
 		{"PREVIOUS_STATE", word(c.From)},
 		{"REASON", c.Reason},
 		{"TERM", strconv.FormatUint(c.Term, 10)},
-		{"EIP", publicIP},
-		{"ALLOCATION_ID", r.cfg.AllocationID},
-		{"ASSOCIATION_ID", string(c.Association)},
-		{"HOLDER", string(c.Holder)},
+		{"EIP", each(c, func(a controller.Whereabouts) string { return textOf(a.PublicIP) })},
+		{"ALLOCATION_ID", r.cfg.AllocationIDs},
+		{"ASSOCIATION_ID", each(c, func(a controller.Whereabouts) string { return string(a.Association) })},
+		{"HOLDER", each(c, func(a controller.Whereabouts) string { return string(a.Holder) })},
 	} {
 		env = append(env, "HACLUSTER_"+v[0]+"="+printable(v[1]))
 	}
 	return env
+}
+
+// each joins what is known of several addresses by spaces, in the order of the configuration; '-' stands for what is not known of one
+// of several.
+func each(c controller.Change, what func(controller.Whereabouts) string) string {
+	var words []string
+	for _, a := range c.Addresses {
+		word := what(a)
+		if word == "" && len(c.Addresses) > 1 {
+			word = "-"
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, " ")
+}
+
+func textOf(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
 }
 
 // printable returns text as one line that a terminal and execve(2) take as it is.

@@ -74,7 +74,7 @@ func (s *stage) diary() string {
 // runner is one of a node called lb-1 with priority 103. end tells it to stop, and returns when it has.
 func (s *stage) runner(cfg Config) (r *Runner, end func()) {
 	s.t.Helper()
-	cfg.Cluster, cfg.Node, cfg.Priority, cfg.AllocationID = "edge", "lb-1", 103, "eipalloc-0123456789abcdef0"
+	cfg.Cluster, cfg.Node, cfg.Priority, cfg.AllocationIDs = "edge", "lb-1", 103, "eipalloc-0123456789abcdef0"
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 30 * time.Second
 	}

@@ -71,8 +71,8 @@ func testAllKilled(ctx context.Context, t *testing.T, l *Lab) {
 		t.Errorf("the history %s has forgotten the last entry of %s", after.History, before.History)
 	}
 	// The election may end with another node than the holder, which is asked for a release or, if it is not up yet, displaced.
-	if after.Holder == before.Holder && after.AssociationID != before.AssociationID {
-		t.Errorf("association %s became %s", before.AssociationID, after.AssociationID)
+	if after.Holder == before.Holder && after.AssociationID() != before.AssociationID() {
+		t.Errorf("association %s became %s", before.AssociationID(), after.AssociationID())
 	}
 }
 
@@ -103,8 +103,8 @@ func testReplaced(ctx context.Context, t *testing.T, l *Lab) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if joined.Holder != before.Holder || joined.AssociationID != before.AssociationID {
-		t.Errorf("the address moved from %s (%s) to %s (%s)", before.Holder, before.AssociationID, joined.Holder, joined.AssociationID)
+	if joined.Holder != before.Holder || joined.AssociationID() != before.AssociationID() {
+		t.Errorf("the address moved from %s (%s) to %s (%s)", before.Holder, before.AssociationID(), joined.Holder, joined.AssociationID())
 	}
 	if err := third.powerOff(); err != nil {
 		t.Fatal(err)

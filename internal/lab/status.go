@@ -28,14 +28,14 @@ const PhaseRunning = "running"
 
 // Status is what the lab reads of `hacluster status -o json`.
 type Status struct {
-	Node          string `json:"node"`
-	State         string `json:"state"`
-	Leader        string `json:"leader"`
-	Term          uint64 `json:"term"`
-	Holder        string `json:"holder"`
-	AssociationID string `json:"association_id"`
-	Healthy       bool   `json:"healthy"`
-	Ready         bool   `json:"ready"`
+	Node      string        `json:"node"`
+	State     string        `json:"state"`
+	Leader    string        `json:"leader"`
+	Term      uint64        `json:"term"`
+	Holder    string        `json:"holder"`
+	Addresses []Association `json:"addresses"`
+	Healthy   bool          `json:"healthy"`
+	Ready     bool          `json:"ready"`
 	// Phase says in words what the Raft node does; PhaseRunning: it votes, and knows a leader.
 	Phase        string   `json:"phase"`
 	AppliedIndex uint64   `json:"applied_index"`
@@ -49,6 +49,19 @@ type Member struct {
 	Name    string `json:"name"`
 	Healthy bool   `json:"healthy"`
 	Drained bool   `json:"drained"`
+}
+
+// Association is what the cluster agreed on about one Elastic IP.
+type Association struct {
+	AssociationID string `json:"association_id"`
+}
+
+// AssociationID is that of the Elastic IP; the lab has one.
+func (s Status) AssociationID() string {
+	if len(s.Addresses) != 1 {
+		return ""
+	}
+	return s.Addresses[0].AssociationID
 }
 
 // Remembers reports whether the newest entry of an earlier status' history, which must have one, is still in this one.
@@ -103,9 +116,9 @@ func (l *Lab) settled(ctx context.Context) (*Node, Status, error) {
 	if err != nil {
 		return nil, status, err
 	}
-	if status.State != stateMaster || status.AssociationID != association {
+	if status.State != stateMaster || status.AssociationID() != association {
 		return nil, status, fmt.Errorf("%s holds the Elastic IP by %s; its agent says %s by %s",
-			holder, association, status.State, status.AssociationID)
+			holder, association, status.State, status.AssociationID())
 	}
 	return node, status, nil
 }
@@ -131,8 +144,8 @@ func (l *Lab) steady(ctx context.Context) (*Node, Status, error) {
 				return fmt.Errorf("%s is not ready (ready %t, healthy %t)", n.Name, s.Ready, s.Healthy)
 			case s.Leader != agreed.Leader || s.Holder != master.Name:
 				return fmt.Errorf("%s says leader %s, holder %s; %s says leader %s", n.Name, s.Leader, s.Holder, master.Name, agreed.Leader)
-			case s.AssociationID != agreed.AssociationID:
-				return fmt.Errorf("%s says association %s, %s says %s", n.Name, s.AssociationID, master.Name, agreed.AssociationID)
+			case s.AssociationID() != agreed.AssociationID():
+				return fmt.Errorf("%s says association %s, %s says %s", n.Name, s.AssociationID(), master.Name, agreed.AssociationID())
 			case (s.State == stateMaster) != (n == master):
 				return fmt.Errorf("%s is %s while %s is Master", n.Name, s.State, master.Name)
 			}

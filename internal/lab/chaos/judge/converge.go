@@ -70,9 +70,9 @@ func (j *judgement) judgeSettled(round int, s Sighting) {
 	switch {
 	case (st.State == stateMaster) != (st.Node == holder):
 		j.violated("I6", st.Node, s.Answered, "round %d: is %s in the end, while EC2 leads to %q", round, st.State, holder)
-	case st.Leader != holder || st.Holder != holder || st.AssociationID != id:
+	case st.Leader != holder || st.Holder != holder || st.AssociationID() != id:
 		j.violated("I6", st.Node, s.Answered, "round %d: says leader %s, holder %s by %s; EC2 leads to %q by %s",
-			round, st.Leader, st.Holder, st.AssociationID, holder, id)
+			round, st.Leader, st.Holder, st.AssociationID(), holder, id)
 	case !st.Healthy:
 		j.violated("I6", st.Node, s.Answered, "round %d: is unhealthy in the end", round)
 	}

@@ -92,11 +92,12 @@ var (
 // look is what a node answers; who leads and holds follows from the term.
 func look(node string, seconds float64, state string, term, applied uint64, history []claim) Sighting {
 	s := lab.Status{Node: node, State: state, Term: term, AppliedIndex: applied, Healthy: true, Ready: true}
-	s.Leader, s.AssociationID = "node-a", "eipassoc-1"
+	association := "eipassoc-1"
+	s.Leader = "node-a"
 	if term >= 3 {
-		s.Leader, s.AssociationID = "node-b", "eipassoc-2"
+		s.Leader, association = "node-b", "eipassoc-2"
 	}
-	s.Holder = s.Leader
+	s.Holder, s.Addresses = s.Leader, []lab.Association{{AssociationID: association}}
 	for _, c := range history {
 		line, err := json.Marshal(c)
 		if err != nil {
@@ -442,7 +443,7 @@ func TestConverges(t *testing.T) {
 			`I6 node-b: round 1: is Backup in the end, while EC2 leads to "node-b"`},
 		"a holder who does not lead": {func(e *Evidence) { settled(e, 0).Leader = "node-c" },
 			"I6 node-a: round 1: says leader node-c, holder node-b by eipassoc-2"},
-		"an association that EC2 does not have": {func(e *Evidence) { settled(e, 1).AssociationID = "eipassoc-1" },
+		"an association that EC2 does not have": {func(e *Evidence) { settled(e, 1).Addresses[0].AssociationID = "eipassoc-1" },
 			"I6 node-b: round 1: says leader node-b, holder node-b by eipassoc-1"},
 		"an unhealthy end": {func(e *Evidence) { settled(e, 1).Healthy = false }, "I6 node-b: round 1: is unhealthy in the end"},
 		"a node that does not answer": {func(e *Evidence) { e.Settles[0].Sightings = e.Settles[0].Sightings[:2] },
