@@ -63,6 +63,24 @@ func TestTwoNodesAndAWitness(t *testing.T) {
 			t.Errorf("%v: %s", err, out)
 		}
 	})
+	t.Run("a drain asked at the witness", func(t *testing.T) {
+		out, err := members[2].hacluster("drain", other)
+		if err != nil || !strings.HasPrefix(out, other+" is drained and holds nothing") {
+			t.Errorf("%v: %s", err, out)
+		}
+		if out, err := members[2].hacluster("transfer", "--to", other); err == nil || !strings.Contains(out, "drained") {
+			t.Errorf("a transfer to a drained node: %v: %s", err, out)
+		}
+		if out, err := members[2].hacluster("drain", "node-z"); err == nil || !strings.Contains(out, "the nodes are node-a, node-b, node-c") {
+			t.Errorf("a drain of nobody: %v: %s", err, out)
+		}
+		if out, err := members[2].hacluster("undrain", other); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+		if out, err := members[2].hacluster("transfer", "--to", other); err != nil {
+			t.Errorf("a transfer to a node that was taken back: %v: %s", err, out)
+		}
+	})
 	t.Run("the witness keeps the quorum", func(t *testing.T) {
 		for _, m := range members {
 			if m.name == other {

@@ -27,6 +27,7 @@ type agent struct {
 	view     controller.View
 	traffic  *controller.Traffic
 	transfer func(to fsm.NodeName) (controller.TransferAnswer, error)
+	drain    func(node fsm.NodeName, drained bool) error
 }
 
 func (a *agent) View() *controller.View       { return &a.view }
@@ -34,6 +35,10 @@ func (a *agent) Traffic() *controller.Traffic { return a.traffic }
 func (a *agent) Status() election.Status      { return election.Status{Phase: "voter"} }
 func (a *agent) RequestTransfer(_ context.Context, to fsm.NodeName) (controller.TransferAnswer, error) {
 	return a.transfer(to)
+}
+
+func (a *agent) RequestDrain(_ context.Context, node fsm.NodeName, drained bool) error {
+	return a.drain(node, drained)
 }
 
 // serve runs a server on a fresh socket and returns a client of it.
@@ -91,6 +96,26 @@ func TestTransferPassesTheAnswerOn(t *testing.T) {
 	}
 	if _, err := client.Transfer(t.Context(), "node-c"); err == nil || err.Error() != "node-c is drained" {
 		t.Errorf("transfer to a drained node: %v", err)
+	}
+}
+
+func TestDrainPassesTheAnswerOn(t *testing.T) {
+	drained := map[fsm.NodeName]bool{}
+	client, _ := serve(t, &agent{drain: func(node fsm.NodeName, is bool) error {
+		if node == "node-z" {
+			return errors.New(`there is no node "node-z"`)
+		}
+		drained[node] = is
+		return nil
+	}})
+	if err := client.Drain(t.Context(), "node-b", true); err != nil || !drained["node-b"] {
+		t.Errorf("drain: %v, %v", err, drained)
+	}
+	if err := client.Drain(t.Context(), "node-b", false); err != nil || drained["node-b"] {
+		t.Errorf("undrain: %v, %v", err, drained)
+	}
+	if err := client.Drain(t.Context(), "node-z", true); err == nil || err.Error() != `there is no node "node-z"` {
+		t.Errorf("drain of a stranger: %v", err)
 	}
 }
 

@@ -47,6 +47,11 @@ func (c *Client) Transfer(ctx context.Context, to string) (string, error) {
 	return string(out.To), err
 }
 
+// Drain takes a node out of the candidates, or back among them. It returns when the cluster has committed that.
+func (c *Client) Drain(ctx context.Context, node string, drained bool) error {
+	return c.call(ctx, http.MethodPost, drainPath, drainRequest{Node: node, Drained: drained}, &struct{}{})
+}
+
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	var body bytes.Buffer
 	if in != nil {

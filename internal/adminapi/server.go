@@ -22,6 +22,7 @@ import (
 const (
 	statusPath   = "/v1/status"
 	transferPath = "/v1/transfer"
+	drainPath    = "/v1/drain"
 
 	readTimeout = 5 * time.Second
 	maxRequest  = 4 << 10 // bytes
@@ -32,6 +33,7 @@ type Controller interface {
 	View() *controller.View
 	Traffic() *controller.Traffic
 	RequestTransfer(ctx context.Context, to fsm.NodeName) (controller.TransferAnswer, error)
+	RequestDrain(ctx context.Context, node fsm.NodeName, drained bool) error
 }
 
 // RaftStatus is what the socket needs of the Raft node.
@@ -109,6 +111,7 @@ func (s *Server) Run(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+statusPath, s.status)
 	mux.HandleFunc("POST "+transferPath, s.transfer)
+	mux.HandleFunc("POST "+drainPath, s.drain)
 	server := &http.Server{Handler: mux, ReadTimeout: readTimeout, BaseContext: func(net.Listener) context.Context { return ctx }}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
@@ -130,8 +133,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) transfer(w http.ResponseWriter, r *http.Request) {
 	var in transferRequest
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&in); err != nil {
-		http.Error(w, fmt.Sprintf("read request: %v", err), http.StatusBadRequest)
+	if !read(w, r, &in) {
 		return
 	}
 	out, err := s.ctl.RequestTransfer(r.Context(), fsm.NodeName(in.To))
@@ -142,8 +144,33 @@ func (s *Server) transfer(w http.ResponseWriter, r *http.Request) {
 	answer(w, out)
 }
 
+func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
+	var in drainRequest
+	if !read(w, r, &in) {
+		return
+	}
+	if err := s.ctl.RequestDrain(r.Context(), fsm.NodeName(in.Node), in.Drained); err != nil {
+		http.Error(w, err.Error(), http.StatusConflict)
+		return
+	}
+	answer(w, struct{}{})
+}
+
 type transferRequest struct {
 	To string `json:"to,omitempty"`
+}
+
+type drainRequest struct {
+	Node    string `json:"node"`
+	Drained bool   `json:"drained"`
+}
+
+func read(w http.ResponseWriter, r *http.Request, into any) bool {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(into); err != nil {
+		http.Error(w, fmt.Sprintf("read request: %v", err), http.StatusBadRequest)
+		return false
+	}
+	return true
 }
 
 func answer(w http.ResponseWriter, v any) {

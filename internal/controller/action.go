@@ -80,7 +80,7 @@ type Hint struct {
 	Suspect fsm.NodeName
 }
 
-// Reply answers a ReleaseAsked, a TransferAsked or a SilenceAsked.
+// Reply answers a ReleaseAsked, a TransferAsked, a DrainAsked or a SilenceAsked.
 type Reply struct {
 	Op      Op
 	Settled bool         // of a release

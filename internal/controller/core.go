@@ -104,6 +104,7 @@ type Core struct {
 	charges   []*charge
 	watch     watch
 	departure departure
+	drain     drain
 	placement placement
 	report    report
 	hint      hint
@@ -194,6 +195,8 @@ func (c *Core) take(e Event) {
 		c.takeReleaseAsked(e)
 	case TransferAsked:
 		c.takeTransferAsked(e)
+	case DrainAsked:
+		c.takeDrainAsked(e)
 	case ShutdownAsked:
 		c.departure.shutdown = true
 		c.reason = "agent stopping"
@@ -322,6 +325,9 @@ func (c *Core) takeProposed(e Proposed) {
 		if e.Err != nil || e.Result.Denied != "" {
 			c.report.retryAt = c.now + reportRetry
 		}
+	}
+	if e.Op == c.drain.op {
+		c.drainProposed(e)
 	}
 	for _, a := range c.charges {
 		a.takeProposed(e)

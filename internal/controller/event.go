@@ -91,6 +91,13 @@ type TransferAsked struct {
 	To fsm.NodeName // "" = the best candidate
 }
 
+// DrainAsked is an operator's request to take a node out of the candidates, or back among them. Answered by a Reply.
+type DrainAsked struct {
+	Op      Op
+	Node    fsm.NodeName
+	Drained bool
+}
+
 // AdvertHeard is an advert of a peer.
 type AdvertHeard struct {
 	From     fsm.NodeName
@@ -139,6 +146,7 @@ func (ReportDelivered) event() {}
 func (PeerReported) event()    {}
 func (ReleaseAsked) event()    {}
 func (TransferAsked) event()   {}
+func (DrainAsked) event()      {}
 func (ShutdownAsked) event()   {}
 func (Tick) event()            {}
 func (AdvertHeard) event()     {}

@@ -16,6 +16,7 @@ const (
 	reportPath   = "/v1/report"
 	releasePath  = "/v1/release"
 	transferPath = "/v1/transfer"
+	drainPath    = "/v1/drain"
 )
 
 // maxRequest bounds a request's body in bytes.
@@ -36,6 +37,11 @@ type transferRequest struct {
 	To fsm.NodeName `json:"to,omitempty"`
 }
 
+type drainRequest struct {
+	Node    fsm.NodeName `json:"node"`
+	Drained bool         `json:"drained"`
+}
+
 // TransferAnswer names the node that the address moves to.
 type TransferAnswer struct {
 	To fsm.NodeName `json:"to"`
@@ -47,6 +53,7 @@ func (d *Driver) Handler() http.Handler {
 	mux.HandleFunc("POST "+reportPath, d.serveReport)
 	mux.HandleFunc("POST "+releasePath, d.serveRelease)
 	mux.HandleFunc("POST "+transferPath, d.serveTransfer)
+	mux.HandleFunc("POST "+drainPath, d.serveDrain)
 	mux.HandleFunc("POST "+silencePath, d.serveSilence)
 	return mux
 }
@@ -109,24 +116,45 @@ func (d *Driver) serveTransfer(w http.ResponseWriter, r *http.Request) {
 // RequestTransfer asks the leader, whoever it is, to move the address to a node ("" = the best candidate). It returns the
 // chosen node as soon as the leader agreed; the move itself shows in the committed state.
 func (d *Driver) RequestTransfer(ctx context.Context, to fsm.NodeName) (TransferAnswer, error) {
+	var answer TransferAnswer
+	err := d.askLeader(ctx, transferPath, transferRequest{To: to}, &answer, func() (err error) {
+		answer, err = d.transferAsLeader(ctx, to)
+		return err
+	})
+	return answer, err
+}
+
+// askLeader puts an operator's request to the leader: here if this node leads, else over rpc.
+func (d *Driver) askLeader(ctx context.Context, path string, in, out any, here func() error) error {
 	lead := d.View().Leadership
 	switch {
 	case lead.Self:
-		return d.transferAsLeader(ctx, to)
+		return here()
 	case lead.Leader == "":
-		return TransferAnswer{}, errNoLeader
+		return errNoLeader
 	}
-	var answer TransferAnswer
-	err := d.ports.Peers.Call(ctx, string(lead.Leader), transferPath, transferRequest{To: to}, &answer)
+	err := d.ports.Peers.Call(ctx, string(lead.Leader), path, in, out)
 	if refused := (*election.CallError)(nil); errors.As(err, &refused) {
-		return answer, errors.New(refused.Message) // the leader's words, for the operator
+		return errors.New(refused.Message) // the leader's words, for the operator
 	}
-	return answer, err
+	return err
 }
 
 func (d *Driver) transferAsLeader(ctx context.Context, to fsm.NodeName) (TransferAnswer, error) {
 	reply, err := d.Ask(ctx, func(op Op) Event { return TransferAsked{Op: op, To: to} })
 	return TransferAnswer{To: reply.To}, err
+}
+
+func (d *Driver) serveDrain(w http.ResponseWriter, r *http.Request) {
+	var in drainRequest
+	if !read(w, r, &in) {
+		return
+	}
+	if err := d.drainAsLeader(r.Context(), in.Node, in.Drained); err != nil {
+		http.Error(w, err.Error(), http.StatusConflict)
+		return
+	}
+	write(w, struct{}{})
 }
 
 func read(w http.ResponseWriter, r *http.Request, into any) bool {

@@ -195,6 +195,8 @@ func (p *play) event(verb string, words []string, rest string) Event {
 		return ReleaseAsked{Op: 900, Address: p.id, Term: p.number(words[0]), Ends: p.number(words[1])}
 	case "transfer-asked":
 		return TransferAsked{Op: 901, To: fsm.NodeName(rest)}
+	case "drain-asked", "undrain-asked":
+		return DrainAsked{Op: 903, Node: fsm.NodeName(rest), Drained: verb == "drain-asked"}
 	case "shutdown":
 		return ShutdownAsked{}
 	case "tick":
@@ -459,6 +461,8 @@ func describeBody(c fsm.Command) string {
 		return fmt.Sprintf("guard of %s done through claim %d", c.Association, c.Through)
 	case fsm.SetHealth:
 		return fmt.Sprintf("%s is healthy=%v ec2=%v", c.Node, c.Healthy, c.EC2)
+	case fsm.SetDrain:
+		return fmt.Sprintf("%s is drained=%v (%s)", c.Node, c.Drained, c.Reason)
 	case fsm.UpsertNode:
 		return fmt.Sprintf("%s is a member", c.Node.Name)
 	}
