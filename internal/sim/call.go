@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hacluster/hacluster/eip"
+	"github.com/hacluster/hacluster/fsm"
 	"github.com/hacluster/hacluster/internal/sim/judge"
 )
 
@@ -13,6 +14,7 @@ type call struct {
 	id          int
 	life        *life
 	claim       uint64
+	address     fsm.AllocationID // "" of a DisassociateAddress of an association that never was
 	associate   bool
 	allow       bool
 	association eip.AssociationID // of a DisassociateAddress
@@ -28,7 +30,7 @@ type call struct {
 // fact is what the judge wants to know about a call that was let out.
 func (c *call) fact() judge.Call {
 	l := c.life
-	return judge.Call{ID: c.id, Node: l.node.name, Server: l.server, Term: c.term, Claim: c.claim, Associate: c.associate,
+	return judge.Call{ID: c.id, Node: l.node.name, Server: l.server, Term: c.term, Claim: c.claim, Address: c.address, Associate: c.associate,
 		AllowReassociation: c.allow, Association: string(c.association),
 		Leading: l.leading(c.term), Voters: l.raft.Voters(), Healthy: l.health.Status().Healthy}
 }
@@ -38,10 +40,18 @@ func (c *call) String() string {
 	case !c.associate:
 		return "DisassociateAddress " + string(c.association)
 	case c.allow:
-		return "AssociateAddress with reassociation"
+		return "AssociateAddress " + string(c.address) + " with reassociation"
 	default:
-		return "AssociateAddress"
+		return "AssociateAddress " + string(c.address)
 	}
+}
+
+// mark is what tells the call's request from those of the other addresses.
+func (c *call) mark() []byte {
+	if c.associate {
+		return []byte("AllocationId=" + string(c.address) + "&")
+	}
+	return []byte("AssociationId=" + string(c.association) + "&")
 }
 
 // inTheAir reports whether the call may still have an effect.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hacluster/hacluster/eip/ec2fake"
+	"github.com/hacluster/hacluster/fsm"
 	"github.com/hacluster/hacluster/internal/sim/simnet"
 )
 
@@ -36,20 +37,30 @@ type cloud struct {
 	calls  []*call
 	bySeq  map[int64]*call
 	temper Temper
-	last   string // association that a person made last
+	last   map[fsm.AllocationID]string // association that a person made last
+	owners map[string]fsm.AllocationID // by association id
 }
 
 func newCloud(w *World) (*cloud, error) {
-	c := &cloud{world: w, ended: make(chan struct{}), bySeq: make(map[int64]*call), temper: w.schedule.Temper}
+	c := &cloud{world: w, ended: make(chan struct{}), bySeq: make(map[int64]*call), temper: w.schedule.Temper,
+		last: make(map[fsm.AllocationID]string), owners: make(map[string]fsm.AllocationID)}
 	cfg := ec2fake.Config{
 		Region:     region,
-		Addresses:  []ec2fake.AddressSpec{{AllocationID: string(address), PublicIP: netip.MustParseAddr("203.0.113.10")}},
 		AccessKeys: []ec2fake.AccessKey{{ID: keyID, Secret: keySecret}},
-		Instances:  []ec2fake.InstanceSpec{{ID: "i-x", ENI: "eni-x", PrivateIPs: []netip.Addr{strangerAddr()}}},
 		FaultsOf:   c.faultsOf, OnChange: c.changed, Log: endOfCalls{c},
 	}
+	stranger := ec2fake.InstanceSpec{ID: "i-x", ENI: "eni-x"}
+	for i, id := range w.schedule.addresses() {
+		cfg.Addresses = append(cfg.Addresses, ec2fake.AddressSpec{AllocationID: string(id), PublicIP: netip.AddrFrom4([4]byte{203, 0, 113, byte(10 + i)})})
+		stranger.PrivateIPs = append(stranger.PrivateIPs, strangerAddr(i))
+	}
+	cfg.Instances = append(cfg.Instances, stranger)
 	for _, n := range w.nodes {
-		cfg.Instances = append(cfg.Instances, ec2fake.InstanceSpec{ID: "i-" + n.name, ENI: n.eni(), PrivateIPs: []netip.Addr{n.ip}})
+		instance := ec2fake.InstanceSpec{ID: "i-" + n.name, ENI: n.eni()}
+		for _, a := range n.placed() {
+			instance.PrivateIPs = append(instance.PrivateIPs, a.Target.PrivateIP)
+		}
+		cfg.Instances = append(cfg.Instances, instance)
 	}
 	var err error
 	if c.fake, err = ec2fake.New(cfg); err != nil {
@@ -85,14 +96,17 @@ func (c *cloud) close() error {
 	return nil
 }
 
-// actual is where the address is, whatever reads say.
-func (c *cloud) actual() ec2fake.AddressState { return c.fake.State().Addresses[0] }
+// actual is where the addresses are, in the order of the schedule, whatever reads say.
+func (c *cloud) actual() []ec2fake.AddressState { return c.fake.State().Addresses }
 
 // newCall registers a mutating call before its final check.
 func (c *cloud) newCall(made *call) *call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	made.id = len(c.calls) + 1
+	if !made.associate {
+		made.address = c.owners[string(made.association)]
+	}
 	c.calls = append(c.calls, made)
 	return made
 }
@@ -152,6 +166,7 @@ func (c *cloud) changed(ch ec2fake.Change) {
 	w := c.world
 	c.mu.Lock()
 	made := c.bySeq[ch.Seq]
+	c.owners[ch.NewAssociationID] = fsm.AllocationID(ch.AllocationID)
 	c.mu.Unlock()
 	if made == nil {
 		w.trace.add("ec2", "a person: %s", moved(ch))
@@ -251,22 +266,22 @@ func (c *cloud) quiet() bool {
 	return true
 }
 
-func strangerAddr() netip.Addr { return netip.MustParseAddr(strangerIP) }
+func strangerAddr(i int) netip.Addr { return placeOf(netip.MustParseAddr(strangerIP), i) }
 
-// personAssociates moves the address as somebody at the console would.
-func (c *cloud) personAssociates(ip netip.Addr) {
+// personAssociates moves an address as somebody at the console would.
+func (c *cloud) personAssociates(address fsm.AllocationID, ip netip.Addr) {
 	id, err := c.fake.Associate(string(address), ip)
 	if err != nil {
 		panic("the account has no such machine: " + err.Error())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.last = id
+	c.last[address] = id
 }
 
-// madeByPerson reports whether an association is the last one that a person made.
-func (c *cloud) madeByPerson(id string) bool {
+// madeByPerson reports whether an association is the last one that a person made of an address.
+func (c *cloud) madeByPerson(address fsm.AllocationID, id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return id != "" && c.last == id
+	return id != "" && c.last[address] == id
 }

@@ -82,23 +82,34 @@ func (l *life) coreConfig() controller.Config {
 	for _, other := range n.world.nodes {
 		senders[other.ip] = fsm.NodeName(other.name)
 	}
-	return controller.Config{
+	cfg := controller.Config{
 		Self: fsm.Attributes{Name: fsm.NodeName(n.name), Address: n.address(), Priority: n.priority, ENI: n.eni(),
 			PrivateIP: n.ip.String(), Version: "sim"},
-		Addresses: []controller.Placed{{ID: address, Target: n.target()}}, Fencing: s.Fencing, Drift: s.Drift, Timing: timing,
+		MasterOfAny: s.MasterOfAny, Fencing: s.Fencing, Drift: s.Drift, Timing: timing,
 		Hints: s.Hints, Senders: senders,
 		Preempt: s.Preempt, PreemptDelay: 2 * time.Second,
 		Jitter:    n.world.dice.upTo,
 		WallClock: func() int64 { return time.Now().UnixMilli() },
 	}
+	for _, a := range n.placed() {
+		cfg.Addresses = append(cfg.Addresses, controller.Placed{ID: fsm.AllocationID(a.AllocationID), Target: a.Target})
+	}
+	return cfg
 }
 
-func (n *node) target() eip.Target { return eip.Target{ENI: eip.ENI(n.eni()), PrivateIP: n.ip} }
+// placed says where each address goes on the node.
+func (n *node) placed() []eip.Placed {
+	var placed []eip.Placed
+	for i, id := range n.world.schedule.addresses() {
+		placed = append(placed, eip.Placed{AllocationID: eip.AllocationID(id), Target: eip.Target{ENI: eip.ENI(n.eni()), PrivateIP: n.place(i)}})
+	}
+	return placed
+}
 
 func (l *life) openEC2(ctx context.Context) (*eip.Group, error) {
 	return eip.NewGroup(ctx, eip.Config{
 		Region: region, Endpoint: "http://ec2.sim", Credentials: credentials.NewStaticCredentialsProvider(keyID, keySecret, ""), Dial: l.dialEC2,
-	}, []eip.Placed{{AllocationID: eip.AllocationID(address), Target: l.node.target()}})
+	}, l.node.placed())
 }
 
 func (l *life) wireConfig() vrrpwire.Config {

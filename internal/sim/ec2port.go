@@ -4,21 +4,78 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/hacluster/hacluster/eip"
+	"github.com/hacluster/hacluster/fsm"
 	"github.com/hacluster/hacluster/internal/sim/simnet"
 )
 
 // desk is what a process's ports know of the driver's doings.
 type desk struct {
 	news    *news
-	granted atomic.Uint64 // index of the newest claim that the driver was told of
+	granted claims
 	hinted  atomic.Uint64 // term of the leader that the driver last stood against
 	// checking counts final checks under way: they are made with locks held, so nothing in them may wait.
 	checking atomic.Int64
-	asked    atomic.Uint64        // term that the newest final check asked Raft about
-	let      atomic.Pointer[call] // passed its final check, and is about to be written
+	oneCheck sync.Mutex    // so that asked is of this one
+	asked    atomic.Uint64 // term that the newest final check asked Raft about
+	let      letOut
+}
+
+// claims are the newest ones that the driver was told of.
+type claims struct {
+	mu     sync.Mutex
+	by     map[fsm.AllocationID]uint64
+	newest uint64
+}
+
+func (c *claims) note(address fsm.AllocationID, index uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by == nil {
+		c.by = make(map[fsm.AllocationID]uint64)
+	}
+	c.by[address], c.newest = index, index
+}
+
+func (c *claims) of(address fsm.AllocationID) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.by[address]
+}
+
+func (c *claims) last() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.newest
+}
+
+// letOut are the calls that passed their final check and are about to be written: at most one for each address.
+type letOut struct {
+	mu    sync.Mutex
+	calls []*call
+}
+
+func (o *letOut) add(c *call) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.calls = append(o.calls, c)
+}
+
+// take returns the call that a request is of.
+func (o *letOut) take(request []byte) *call {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, c := range o.calls {
+		if bytes.Contains(append(request[:len(request):len(request)], '&'), c.mark()) {
+			o.calls = slices.Delete(o.calls, i, i+1)
+			return c
+		}
+	}
+	return nil
 }
 
 // ec2Port is controller.EC2: the real client, with every mutating call on record.
@@ -33,14 +90,14 @@ func (p ec2Port) Observe(ctx context.Context) ([]eip.Address, error) {
 	a, err := p.client.Observe(ctx)
 	p.life.step()
 	for _, read := range a {
-		p.life.node.world.judge.Read(p.life.node.name, string(read.AssociationID))
+		p.life.node.world.judge.Read(p.life.node.name, fsm.AllocationID(read.AllocationID), string(read.AssociationID))
 	}
 	return a, err
 }
 
 // Associate implements controller.EC2.
 func (p ec2Port) Associate(ctx context.Context, id eip.AllocationID, allowReassociation bool, permit eip.Permit) (eip.AssociationID, error) {
-	made := p.begin(&call{associate: true, allow: allowReassociation})
+	made := p.begin(&call{associate: true, allow: allowReassociation, address: fsm.AllocationID(id)})
 	association, err := p.client.Associate(ctx, id, allowReassociation, p.life.finalCheck(made, permit))
 	p.returned(made, err)
 	return association, err
@@ -54,11 +111,14 @@ func (p ec2Port) Disassociate(ctx context.Context, id eip.AssociationID, permit 
 	return err
 }
 
-// begin: the claim is the newest one granted, because the core has one call out at a time and claims nothing new meanwhile.
+// begin: the claim is the newest one granted, because the core has one call out at a time for each address, and claims nothing new for
+// it meanwhile.
 func (p ec2Port) begin(made *call) *call {
-	made.life, made.claim = p.life, p.life.granted.Load()
+	made.life = p.life
+	made = p.life.node.world.cloud.newCall(made)
+	made.claim = p.life.granted.of(made.address)
 	p.life.step()
-	return p.life.node.world.cloud.newCall(made)
+	return made
 }
 
 func (p ec2Port) returned(made *call, err error) {
@@ -83,6 +143,8 @@ func (l *life) finalCheck(made *call, permit eip.Permit) eip.Permit {
 		if l.dead.Load() {
 			return errDead
 		}
+		l.oneCheck.Lock()
+		defer l.oneCheck.Unlock()
 		w := l.node.world
 		if err := permit(); err != nil {
 			w.coverage.add("calls refused by the final check: " + unwrapped(err))
@@ -95,7 +157,7 @@ func (l *life) finalCheck(made *call, permit eip.Permit) eip.Permit {
 		w.judge.Called(made.fact())
 		w.coverage.add("calls: let out by the final check")
 		w.trace.add(l.node.name, "call #%d (term %d, claim %d) passes the final check: %s", made.id, made.term, made.claim, made)
-		l.let.Store(made)
+		l.let.add(made)
 		w.director.happened(OnCall, l.node)
 		return nil
 	}
@@ -120,8 +182,7 @@ func (l *life) dialEC2(ctx context.Context, _, _ string) (net.Conn, error) {
 	return &toEC2{Conn: conn, life: l}, nil
 }
 
-// toEC2 marks the stream that carries a mutating call. The call is the one that has just passed its final check: that happens
-// directly before the write, and a process has one such call out at a time.
+// toEC2 marks the stream that carries a mutating call: one that has just passed its final check, directly before the write.
 type toEC2 struct {
 	*simnet.Conn
 	life *life
@@ -130,7 +191,7 @@ type toEC2 struct {
 // Write implements net.Conn.
 func (c *toEC2) Write(p []byte) (int, error) {
 	if mutates(p) {
-		if made := c.life.let.Swap(nil); made != nil {
+		if made := c.life.let.take(p); made != nil {
 			c.SetTag(made)
 			c.hold(made)
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hacluster/hacluster/fsm"
 	"github.com/hacluster/hacluster/internal/sim/simnet"
 )
 
@@ -106,6 +107,15 @@ func (f *fault) slowDown(self string, others []string) {
 	})
 }
 
+// oneAddress draws one of the cluster's addresses.
+func (f *fault) oneAddress() (int, fsm.AllocationID) {
+	ids, i := f.schedule.addresses(), 0
+	if len(ids) > 1 {
+		i = f.dice.IntN(len(ids))
+	}
+	return i, ids[i]
+}
+
 func (f *fault) disturbEC2() bool {
 	switch f.Kind {
 	case Outage, DeafEC2:
@@ -124,14 +134,17 @@ func (f *fault) disturbEC2() bool {
 		f.cloud.setTemper(f.schedule.Temper.bad())
 		f.director.undo(f.For, func() { f.cloud.setTemper(f.schedule.Temper) })
 	case Person:
-		ip := strangerAddr()
-		if i := f.dice.IntN(len(f.nodes) + 1); i < len(f.nodes) {
-			ip = f.nodes[i].ip
+		machine := f.dice.IntN(len(f.nodes) + 1)
+		i, address := f.oneAddress()
+		ip := strangerAddr(i)
+		if machine < len(f.nodes) {
+			ip = f.nodes[machine].place(i)
 		}
-		f.trace.add("person", "associates the address with %v", ip)
-		f.cloud.personAssociates(ip)
+		f.trace.add("person", "associates the address %s with %v", address, ip)
+		f.cloud.personAssociates(address, ip)
 	case PersonFrees:
-		f.trace.add("person", "disassociates the address")
+		_, address := f.oneAddress()
+		f.trace.add("person", "disassociates the address %s", address)
 		if err := f.cloud.fake.Disassociate(string(address)); err != nil {
 			panic(err)
 		}

@@ -37,7 +37,17 @@ func newNode(w *World, index int) (*node, error) {
 	return n, n.newDisk()
 }
 
-func (n *node) eni() string     { return "eni-" + n.name }
+func (n *node) eni() string { return "eni-" + n.name }
+
+// place is the private address that belongs to an Elastic IP: of the first, the machine's own.
+func (n *node) place(i int) netip.Addr { return placeOf(n.ip, i) }
+
+func placeOf(machine netip.Addr, i int) netip.Addr {
+	a := machine.As4()
+	a[1] += byte(i)
+	return netip.AddrFrom4(a)
+}
+
 func (n *node) address() string { return netip.AddrPortFrom(n.ip, nodePort).String() }
 
 func (w *World) nodeAt(ip netip.Addr) *node {

@@ -55,7 +55,7 @@ func (w *World) applied(n *node, index uint64, command []byte, result any) {
 	switch c := c.(type) {
 	case fsm.Claim:
 		w.coverage.add("claims granted: " + string(r.Grant.Mode))
-		w.trace.add("log", "%d claim of %s granted (term %d, %s, displaces %q, clean %v): %s", index, c.Node, c.Term, r.Grant.Mode, short(string(r.Grant.Displaces)), r.Grant.Clean, c.Reason)
+		w.trace.add("log", "%d claim of %s on %s granted (term %d, %s, displaces %q, clean %v): %s", index, c.Node, c.AllocationID, c.Term, r.Grant.Mode, short(string(r.Grant.Displaces)), r.Grant.Clean, c.Reason)
 		w.director.happened(OnClaim, w.named(string(c.Node)))
 	case fsm.Release:
 		w.coverage.add("claims released: all")
@@ -107,10 +107,19 @@ func (p raftPort) Apply(ctx context.Context, term uint64, command []byte) (uint6
 	p.life.node.world.judge.Proposed(p.life.node.name)
 	index, response, err := p.life.raft.Apply(ctx, term, command)
 	if r, ok := response.(fsm.Result); ok && r.Grant.Index != 0 {
-		p.life.granted.Store(r.Grant.Index)
+		p.life.noteGrant(command, r.Grant.Index)
 	}
 	p.life.step()
 	return index, response, err
+}
+
+// noteGrant says which address a claim was granted for.
+func (l *life) noteGrant(command []byte, index uint64) {
+	if c, err := fsm.Decode(command); err == nil {
+		if claim, ok := c.(fsm.Claim); ok {
+			l.granted.note(claim.AllocationID, index)
+		}
+	}
 }
 
 // Transfer implements controller.Raft.
@@ -247,7 +256,7 @@ type reign struct {
 func (p wirePort) Reign(notBefore time.Duration) {
 	p.life.step()
 	w := p.life.node.world
-	p.life.reign.Store(&reign{number: int(w.reigns.Add(1)), claim: p.life.granted.Load()})
+	p.life.reign.Store(&reign{number: int(w.reigns.Add(1)), claim: p.life.granted.last()})
 	w.coverage.add("wire: reigns")
 	p.life.wire.Reign(notBefore)
 }

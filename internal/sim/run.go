@@ -41,6 +41,9 @@ func Run(s Schedule, dir string) (Result, error) {
 	}
 	w.coverage.simulated = w.elapsed()
 	w.coverage.add("schedules: all")
+	if s.Several > 0 {
+		w.coverage.add("schedules: with several addresses")
+	}
 	violations := w.violations()
 	if err := w.end(); err != nil {
 		return Result{}, err
@@ -123,13 +126,16 @@ func (w *World) settle() {
 // final is what the world sees of the end. When all faults are over every node reaches EC2 and every drain has been undone, so a node
 // can serve if its HAProxy is healthy; whether the cluster knows that is what is judged.
 func (w *World) final() judge.Final {
-	actual := w.cloud.actual()
-	f := judge.Final{Actual: actual.AssociationID, Healthy: map[string]bool{}, States: map[string]fsm.State{}, NoCandidate: true}
+	f := judge.Final{Actual: map[fsm.AllocationID]judge.Place{}, Healthy: map[string]bool{}, States: map[string]fsm.State{}, NoCandidate: true}
 	if n, _ := w.newest(); n != nil {
 		f.Leader = n.name
 	}
-	if n := w.holder(); n != nil {
-		f.ActualNode = n.name
+	for _, actual := range w.cloud.actual() {
+		place := judge.Place{Association: actual.AssociationID}
+		if n := w.owner(actual.ENI); n != nil {
+			place.Node = n.name
+		}
+		f.Actual[fsm.AllocationID(actual.AllocationID)] = place
 	}
 	for _, n := range w.nodes {
 		l := n.running()
@@ -145,23 +151,32 @@ func (w *World) final() judge.Final {
 	return f
 }
 
-// leftToAPerson reports whether the nodes respect what the last person did.
-func (w *World) leftToAPerson(foreign, actual string) bool {
-	return w.schedule.Drift == controller.Respect && foreign != "" && foreign == actual && w.cloud.madeByPerson(actual)
+// leftToAPerson reports whether the nodes respect what the last person did to an address.
+func (w *World) leftToAPerson(id fsm.AllocationID, agreed fsm.Address, actual string) bool {
+	foreign := string(agreed.Foreign)
+	return w.schedule.Drift == controller.Respect && foreign != "" && foreign == actual && w.cloud.madeByPerson(id, actual)
 }
 
 // converged is the world's own look at what the judge will be asked at the end.
 func (w *World) converged() bool {
 	f := w.final()
-	agreed := f.States[f.Leader].Addresses[address]
-	switch {
-	case f.Leader == "" || len(f.States) < len(w.nodes):
+	if f.Leader == "" || len(f.States) < len(w.nodes) {
 		return false
-	case w.leftToAPerson(string(agreed.Foreign), f.Actual):
-		return len(f.Masters) == 0
-	case f.NoCandidate:
-		return false // all are well in the end
 	}
-	return f.Healthy[f.Leader] && f.ActualNode == f.Leader && string(agreed.Association) == f.Actual &&
-		agreed.HeldBy(fsm.NodeName(f.Leader)) && slices.Equal(f.Masters, []string{f.Leader})
+	left, ids := 0, w.schedule.addresses()
+	for _, id := range ids {
+		agreed, actual := f.States[f.Leader].Addresses[id], f.Actual[id]
+		switch {
+		case w.leftToAPerson(id, agreed, actual.Association):
+			left++
+		case f.NoCandidate || !f.Healthy[f.Leader]:
+			return false // all are well in the end
+		case actual.Node != f.Leader || string(agreed.Association) != actual.Association || !agreed.HeldBy(fsm.NodeName(f.Leader)):
+			return false
+		}
+	}
+	if left > 0 && !(w.schedule.MasterOfAny && left < len(ids)) {
+		return len(f.Masters) == 0
+	}
+	return slices.Equal(f.Masters, []string{f.Leader})
 }

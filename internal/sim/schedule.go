@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -15,6 +16,8 @@ type Schedule struct {
 	Scenario string // "" = drawn at random
 
 	Nodes int
+	// Several is how many addresses there are beside the first.
+	Several int
 	Settings
 
 	LAN    simnet.Quality // between the nodes
@@ -31,9 +34,10 @@ type Schedule struct {
 
 // Settings are what the nodes are configured with, the same on all.
 type Settings struct {
-	Fencing fsm.Fencing
-	Drift   controller.DriftPolicy
-	Preempt bool
+	Fencing     fsm.Fencing
+	Drift       controller.DriftPolicy
+	MasterOfAny bool // of several addresses
+	Preempt     bool
 	// Snapshots makes Raft compact its log after so few entries that lagging and returning nodes are sent snapshots.
 	Snapshots bool
 	// Hints let adverts that stay away start an election. Advert is the interval between adverts.
@@ -141,8 +145,26 @@ type Step struct {
 	Dice  uint64        // decides what the kind leaves open
 }
 
+// addresses are the cluster's Elastic IPs.
+func (s Schedule) addresses() []fsm.AllocationID {
+	ids := make([]fsm.AllocationID, 1+s.Several)
+	for i := range ids {
+		ids[i] = fsm.AllocationID(fmt.Sprintf("eipalloc-0%x", 10+i))
+	}
+	return ids
+}
+
 // Draw makes the schedule of a seed.
 func Draw(seed uint64) Schedule {
+	s := drawOne(seed)
+	r := rand.New(rand.NewPCG(seed, 5)) // of its own, so that the rest of a schedule does not depend on it
+	if r.IntN(5) == 0 {
+		s.Several, s.MasterOfAny = 1+r.IntN(4), r.IntN(3) == 0
+	}
+	return s
+}
+
+func drawOne(seed uint64) Schedule {
 	r := rand.New(rand.NewPCG(seed, 1))
 	s := Schedule{
 		Seed:  seed,

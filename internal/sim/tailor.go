@@ -45,7 +45,7 @@ func scenarios() []string {
 // Tailor makes a schedule that leads towards one kind of accident, for protections whose absence shows only with luck otherwise.
 // It panics at a scenario that it does not know.
 func Tailor(scenario string, seed uint64) Schedule {
-	s, r := Draw(seed), rand.New(rand.NewPCG(seed, 4))
+	s, r := drawOne(seed), rand.New(rand.NewPCG(seed, 4))
 	s.Scenario, s.Nodes, s.Fencing, s.Broken, s.Patient = scenario, 3, fsm.Strict, 0, false
 	switch scenario {
 	case LateCalls:

@@ -9,16 +9,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hacluster/hacluster/fsm"
 	"github.com/hacluster/hacluster/internal/controller"
 	"github.com/hacluster/hacluster/internal/sim/judge"
 	"github.com/hacluster/hacluster/internal/sim/simnet"
 )
 
-const (
-	address  = fsm.AllocationID("eipalloc-0a")
-	nodePort = uint16(7946)
-)
+const nodePort = uint16(7946)
 
 // World is one cluster and everything around it.
 type World struct {
@@ -67,7 +63,7 @@ func newWorld(s Schedule, dir string) (*World, error) {
 	w.dice = &dice{random: rand.New(rand.NewPCG(s.Seed, 2))}
 	w.net = simnet.New(rand.New(rand.NewPCG(s.Seed, 3)))
 	w.trace = newTrace(w.elapsed)
-	w.judge = judge.New(judge.Config{Now: w.elapsed, Address: address, Fencing: s.Fencing, Respect: s.Drift == controller.Respect,
+	w.judge = judge.New(judge.Config{Now: w.elapsed, Addresses: s.addresses(), MasterOfAny: s.MasterOfAny, Fencing: s.Fencing, Respect: s.Drift == controller.Respect,
 		FreshFor: s.evidenceMaxAge(), Report: func(v judge.Violation) { w.trace.addLine(v.String()) }})
 	w.director = newDirector()
 	w.air = newAir(w)
@@ -119,9 +115,11 @@ func (w *World) newest() (*node, uint64) {
 	return leader, newest
 }
 
-// holder returns the node that has the address at EC2, or nil.
-func (w *World) holder() *node {
-	eni := w.cloud.actual().ENI
+// holder returns the node that has the first address at EC2, or nil.
+func (w *World) holder() *node { return w.owner(w.cloud.actual()[0].ENI) }
+
+// owner returns the node that has a network interface, or nil.
+func (w *World) owner(eni string) *node {
 	for _, n := range w.nodes {
 		if eni == n.eni() {
 			return n

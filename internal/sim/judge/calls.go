@@ -14,6 +14,7 @@ type Call struct {
 	Term   uint64
 	Claim  uint64 // index of the claim that it is made under
 
+	Address            fsm.AllocationID
 	Associate          bool // or else a DisassociateAddress
 	AllowReassociation bool
 	Association        string // of a DisassociateAddress
@@ -44,6 +45,8 @@ func (j *Judge) Called(c Call) {
 	switch {
 	case !granted:
 		j.accuse("I1", "%s calls %s under claim %d, which was never granted", c.Node, c.what(), c.Claim)
+	case g.address != c.Address:
+		j.accuse("I1", "%s calls %s for %s under claim %d, which is for %s", c.Node, c.what(), c.Address, c.Claim, g.address)
 	case g.term != c.Term || string(g.node) != c.Node:
 		j.accuse("I1", "%s calls %s in term %d under claim %d, which was granted to %s in term %d", c.Node, c.what(), c.Term, c.Claim, g.node, g.term)
 	case g.released != 0:
@@ -63,7 +66,7 @@ func (j *Judge) Late(call int) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	c := j.calls[call]
-	newest := j.state.Addresses[j.cfg.Address].Claim
+	newest := j.state.Addresses[c.Address].Claim
 	return newest != nil && newest.Index > c.Claim && (newest.Term > c.Term || string(newest.Node) != c.Node)
 }
 
@@ -99,7 +102,7 @@ func (j *Judge) fenced(c Call, l life) bool {
 // guarded reports whether the nodes agree to watch for what a call that is not fenced may still do: an atomic call is on record until it
 // is answered or refused by EC2 for its age, an association that was named in a takeover is watched for as long.
 func (j *Judge) guarded(c Call) bool {
-	a := j.state.Addresses[j.cfg.Address]
+	a := j.state.Addresses[c.Address]
 	if c.Associate {
 		return slices.ContainsFunc(a.Attempts, func(t fsm.Attempt) bool { return t.Claim == c.Claim })
 	}

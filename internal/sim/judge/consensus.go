@@ -1,6 +1,10 @@
 package judge
 
-import "github.com/hacluster/hacluster/fsm"
+import (
+	"maps"
+
+	"github.com/hacluster/hacluster/fsm"
+)
 
 // Led says that a server was seen as Raft leader of a term. A term has one leader, or nothing that is decided in it holds.
 func (j *Judge) Led(server string, term uint64) {
@@ -49,7 +53,7 @@ func (j *Judge) Applied(server string, index, term uint64, command []byte) {
 
 // commit applies a command to the judge's own state and draws the consequences.
 func (j *Judge) commit(index, term uint64, command []byte) {
-	foreign := j.state.Addresses[j.cfg.Address].Foreign
+	before := maps.Clone(j.state.Addresses)
 	result := j.state.Apply(index, term, command)
 	if result.Denied != "" {
 		return
@@ -60,17 +64,17 @@ func (j *Judge) commit(index, term uint64, command []byte) {
 	}
 	switch c := decoded.(type) {
 	case fsm.Claim:
-		j.grants[index] = grant{Grant: result.Grant, term: term, node: c.Node}
+		j.grants[index] = grant{Grant: result.Grant, term: term, node: c.Node, address: c.AllocationID}
 		if result.Grant.Mode == fsm.Adopt {
 			j.adopted(c.Association, term)
 		}
 		if result.Grant.Displaces != "" {
 			j.named[result.Grant.Displaces] = true
 		}
-		j.claimed(string(c.Node), foreign)
+		j.claimed(string(c.Node), c.AllocationID, before[c.AllocationID].Foreign)
 	case fsm.Release:
 		j.releasedAt(c.Ends, index)
-		j.respects(foreign, c.Foreign, index)
+		j.respects(c.AllocationID, before[c.AllocationID].Foreign, c.Foreign, index)
 	case fsm.Confirm:
 		j.adopted(c.Association, term)
 	}

@@ -11,14 +11,17 @@ import (
 type Final struct {
 	Leader  string          // node name; "" = none
 	Healthy map[string]bool // the HAProxies by node, of running nodes
-	// Actual is the association at EC2, ActualNode the node that has it. "" = none, or somebody else's.
-	Actual, ActualNode string
-	States             map[string]fsm.State // of running nodes
-	Masters            []string             // nodes in state Master
+	// Actual is where each address is at EC2.
+	Actual  map[fsm.AllocationID]Place
+	States  map[string]fsm.State // of running nodes
+	Masters []string             // nodes in state Master
 
 	// NoCandidate: the world holds no node that could serve, whatever has been committed of that.
 	NoCandidate bool
 }
+
+// Place is where an address is at EC2: its association, and the node that has it. "" = none, or somebody else's.
+type Place struct{ Association, Node string }
 
 // Settled judges the end: the address is with the healthy leader, which alone is Master (I6), and nothing that was committed
 // is lost (I8).
@@ -38,26 +41,39 @@ func (j *Judge) Settled(f Final) {
 				j.accuse("I6", "%s is Master, but its HAProxy is unhealthy", node)
 			}
 		}
-	case j.leftAlone(f.Actual):
-		for _, node := range f.Masters {
-			j.accuse("I6", "%s is Master, but the address is left to whom a person gave it", node)
-		}
 	default:
 		j.converged(f)
 	}
 }
 
+// converged: each address is with the healthy leader, but for those that are left to whom a person gave them.
 func (j *Judge) converged(f Final) {
-	agreed := f.States[f.Leader].Addresses[j.cfg.Address]
+	left := 0
+	for _, id := range j.cfg.Addresses {
+		agreed, actual := f.States[f.Leader].Addresses[id], f.Actual[id]
+		switch {
+		case j.leftAlone(id, actual):
+			left++
+		case !f.Healthy[f.Leader]:
+			j.accuse("I6", "the leader %s is unhealthy, though there is a candidate", f.Leader)
+			return
+		case actual.Node != f.Leader:
+			j.accuse("I6", "the leader is %s, but %s is with %q (%s)", f.Leader, id, actual.Node, actual.Association)
+		case string(agreed.Association) != actual.Association || !agreed.HeldBy(fsm.NodeName(f.Leader)):
+			j.accuse("I6", "agreed are %s at %s (claim %+v), but EC2 has %s at %s", agreed.Association, agreed.Holder, agreed.Claim, actual.Association, actual.Node)
+		}
+	}
+	j.oneMaster(f, left)
+}
+
+// oneMaster: the leader, unless too many addresses are left to others.
+func (j *Judge) oneMaster(f Final, left int) {
+	enough := left == 0 || j.cfg.MasterOfAny && left < len(j.cfg.Addresses)
 	switch {
-	case !f.Healthy[f.Leader]:
-		j.accuse("I6", "the leader %s is unhealthy, though there is a candidate", f.Leader)
-	case f.ActualNode != f.Leader:
-		j.accuse("I6", "the leader is %s, but the address is with %q (%s)", f.Leader, f.ActualNode, f.Actual)
-	case string(agreed.Association) != f.Actual || !agreed.HeldBy(fsm.NodeName(f.Leader)):
-		j.accuse("I6", "agreed are %s at %s (claim %+v), but EC2 has %s at %s", agreed.Association, agreed.Holder, agreed.Claim, f.Actual, f.ActualNode)
-	case !slices.Equal(f.Masters, []string{f.Leader}):
+	case enough && !slices.Equal(f.Masters, []string{f.Leader}):
 		j.accuse("I6", "the leader is %s, but Master are %v", f.Leader, f.Masters)
+	case !enough && len(f.Masters) > 0:
+		j.accuse("I6", "Master are %v, but %d addresses are left to whom a person gave them", f.Masters, left)
 	}
 }
 

@@ -25,9 +25,11 @@ func (v Violation) String() string {
 
 // Config says what a run is judged by.
 type Config struct {
-	Now     func() time.Duration // since the run began
-	Address fsm.AllocationID
-	Fencing fsm.Fencing
+	Now       func() time.Duration // since the run began
+	Addresses []fsm.AllocationID
+	// MasterOfAny: who holds one of the addresses is Master, instead of who holds all.
+	MasterOfAny bool
+	Fencing     fsm.Fencing
 	// Respect: a person's move is left alone, where it is not repaired.
 	Respect bool
 	// FreshFor is how long the word of a quorum counts (EvidenceMaxAge).
@@ -58,16 +60,16 @@ type consensus struct {
 	grants   map[uint64]grant                    // by index
 }
 
-// ec2 is what happens to the address.
+// ec2 is what happens to the addresses. An association id belongs to one address for ever.
 type ec2 struct {
 	calls  map[int]Call
 	lives  map[fsm.AssociationID]life
 	named  map[fsm.AssociationID]bool // in a takeover, to be disassociated
 	makers map[fsm.AssociationID]int  // the call that made it; 0: a person
 
-	respected map[fsm.AssociationID]uint64 // since which index; 0: not, or not any more
-	reads     map[string]sight             // by node
-	basis     map[string]sight             // by node: its reads when it last proposed anything
+	respected map[fsm.AssociationID]uint64          // since which index; 0: not, or not any more
+	reads     map[string]map[fsm.AllocationID]sight // by node
+	basis     map[string]map[fsm.AllocationID]sight // by node: its reads when it last proposed anything
 }
 
 // wire is what is advertised.
@@ -85,6 +87,7 @@ type grant struct {
 	fsm.Grant
 	term     uint64
 	node     fsm.NodeName
+	address  fsm.AllocationID
 	released uint64 // at which index; 0: it stands, or a later claim has replaced it
 }
 
@@ -106,7 +109,7 @@ func New(cfg Config) *Judge {
 		},
 		ec2: ec2{
 			calls: map[int]Call{}, lives: map[fsm.AssociationID]life{}, named: map[fsm.AssociationID]bool{}, makers: map[fsm.AssociationID]int{},
-			respected: map[fsm.AssociationID]uint64{}, reads: map[string]sight{}, basis: map[string]sight{},
+			respected: map[fsm.AssociationID]uint64{}, reads: map[string]map[fsm.AllocationID]sight{}, basis: map[string]map[fsm.AllocationID]sight{},
 		},
 		wire: wire{over: map[int]string{}},
 	}

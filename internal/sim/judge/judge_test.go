@@ -24,7 +24,7 @@ type story struct {
 
 func newStory(fencing fsm.Fencing) *story {
 	s := &story{now: time.Minute}
-	s.Judge = New(Config{Now: func() time.Duration { return s.now }, Address: theEIP, Fencing: fencing, Respect: true, FreshFor: freshFor})
+	s.Judge = New(Config{Now: func() time.Duration { return s.now }, Addresses: []fsm.AllocationID{theEIP}, Fencing: fencing, Respect: true, FreshFor: freshFor})
 	return s
 }
 
@@ -61,7 +61,7 @@ var voters = []string{"a", "b", "c"}
 // call passes the final check with everything in order, unless spoil changes that: c has just followed.
 func (s *story) call(id int, term, claim uint64, node string, spoil ...func(*Call)) {
 	s.Followed("c", term, s.now)
-	c := Call{ID: id, Node: node, Server: node + ".1", Term: term, Claim: claim, Leading: true, Voters: voters, Healthy: true}
+	c := Call{ID: id, Address: theEIP, Node: node, Server: node + ".1", Term: term, Claim: claim, Leading: true, Voters: voters, Healthy: true}
 	for _, f := range spoil {
 		f(&c)
 	}
@@ -106,6 +106,10 @@ func TestStories(t *testing.T) {
 		{"I1: a claim of another term", func(s *story) {
 			s.members()
 			s.call(1, 4, s.claim(3, "a", fsm.Takeover, ""), "a")
+		}, "I1"},
+		{"I1: another address's claim", func(s *story) {
+			s.members()
+			s.call(1, 3, s.claim(3, "a", fsm.Takeover, ""), "a", func(c *Call) { c.Address = "eipalloc-2" })
 		}, "I1"},
 		{"I1: not the leader any more", func(s *story) {
 			s.members()
@@ -338,7 +342,7 @@ func TestSettled(t *testing.T) {
 		s.members()
 		one := s.claim(3, "a", fsm.Takeover, "")
 		s.commit(3, fsm.Confirm{Origin: fsm.Origin{Term: 3}, Node: "a", AllocationID: theEIP, Claim: one, Association: "x1", Settled: true})
-		return Final{Leader: "a", Healthy: map[string]bool{"a": true, "b": true}, Actual: "x1", ActualNode: "a",
+		return Final{Leader: "a", Healthy: map[string]bool{"a": true, "b": true}, Actual: map[fsm.AllocationID]Place{theEIP: {"x1", "a"}},
 			States: map[string]fsm.State{"a": s.state.Clone(), "b": s.state.Clone()}, Masters: []string{"a"}}
 	}
 	tests := []struct {
@@ -349,15 +353,15 @@ func TestSettled(t *testing.T) {
 		{"all is well", func(*Final) {}, ""},
 		{"a follower lags", func(f *Final) { f.States["b"] = fsm.New() }, ""},
 		{"I6: no leader", func(f *Final) { f.Leader = "" }, "I6"},
-		{"I6: the address is elsewhere", func(f *Final) { f.ActualNode = "b" }, "I6"},
-		{"I6: the address is free", func(f *Final) { f.Actual, f.ActualNode = "", "" }, "I6"},
-		{"I6: nobody knows the association", func(f *Final) { f.Actual = "x2" }, "I6"},
+		{"I6: the address is elsewhere", func(f *Final) { f.Actual[theEIP] = Place{"x1", "b"} }, "I6"},
+		{"I6: the address is free", func(f *Final) { clear(f.Actual) }, "I6"},
+		{"I6: nobody knows the association", func(f *Final) { f.Actual[theEIP] = Place{"x2", "a"} }, "I6"},
 		{"I6: the leader is unhealthy", func(f *Final) { f.Healthy["a"] = false }, "I6"},
 		{"I6: no Master", func(f *Final) { f.Masters = nil }, "I6"},
 		{"I6: two Masters", func(f *Final) { f.Masters = []string{"a", "b"} }, "I6"},
 		{"I6: an unhealthy Master where nobody can take over", func(f *Final) { f.NoCandidate, f.Healthy["a"] = true, false }, "I6"},
 		{"a drained Master where nobody can take over", func(f *Final) { f.NoCandidate = true }, ""},
-		{"no candidate, no Master", func(f *Final) { f.NoCandidate, f.Masters, f.ActualNode = true, nil, "b" }, ""},
+		{"no candidate, no Master", func(f *Final) { f.NoCandidate, f.Masters, f.Actual[theEIP] = true, nil, Place{"x1", "b"} }, ""},
 		{"I8: the leader has forgotten", func(f *Final) { f.States["a"] = fsm.New() }, "I8 I6"},
 		{"I8: a follower disagrees", func(f *Final) {
 			other := f.States["b"].Clone()
@@ -395,13 +399,13 @@ func TestRespect(t *testing.T) {
 	takesIt := func(s *story) {
 		s.Proposed("b")
 		s.claim(4, "b", fsm.Takeover, "")
-		s.Read("b", persons)
+		s.Read("b", theEIP, persons)
 		s.Proposed("b")
 		s.call(2, 4, s.claim(4, "b", fsm.Takeover, persons), "b")
 		s.Changed(2, persons, "")
 	}
 	end := func(s *story, actual string) {
-		s.Settled(Final{Leader: "a", Healthy: map[string]bool{"a": true, "b": true}, Actual: actual, States: map[string]fsm.State{"a": s.state.Clone()}})
+		s.Settled(Final{Leader: "a", Healthy: map[string]bool{"a": true, "b": true}, Actual: map[fsm.AllocationID]Place{theEIP: {Association: actual}}, States: map[string]fsm.State{"a": s.state.Clone()}})
 	}
 	tests := []struct {
 		name  string
@@ -412,7 +416,7 @@ func TestRespect(t *testing.T) {
 		{"I6: it stays, but the policy is to repair", func(s *story) { respected(s); s.cfg.Respect = false; end(s, persons) }, "I6"},
 		{"I6: there is a Master beside it", func(s *story) {
 			respected(s)
-			s.Settled(Final{Leader: "a", Healthy: map[string]bool{"a": true}, Actual: persons, Masters: []string{"a"}, States: map[string]fsm.State{"a": s.state.Clone()}})
+			s.Settled(Final{Leader: "a", Healthy: map[string]bool{"a": true}, Actual: map[fsm.AllocationID]Place{theEIP: {Association: persons}}, Masters: []string{"a"}, States: map[string]fsm.State{"a": s.state.Clone()}})
 		}, "I6"},
 		{"I6: what a call of the cluster did is taken for a person's", func(s *story) {
 			s.members()
@@ -422,10 +426,10 @@ func TestRespect(t *testing.T) {
 			s.commit(3, fsm.Release{Origin: fsm.Origin{Term: 3}, Node: "a", AllocationID: theEIP, Ends: one, Settled: true, Foreign: x1})
 			end(s, x1)
 		}, "I6"},
-		{"I6: a node that has not looked takes it away", func(s *story) { respected(s); s.Read("b", persons); s.Read("b", persons); takesIt(s) }, "I6"},
-		{"I6: a node that has looked once takes it away", func(s *story) { respected(s); s.Read("b", persons); s.Read("b", x1); takesIt(s) }, "I6"},
-		{"I6: a node that has looked once since takes it away", func(s *story) { s.Read("b", x1); respected(s); s.Read("b", x1); takesIt(s) }, "I6"},
-		{"two reads did not show it", func(s *story) { respected(s); s.Read("b", x1); s.Read("b", x1); takesIt(s) }, ""},
+		{"I6: a node that has not looked takes it away", func(s *story) { respected(s); s.Read("b", theEIP, persons); s.Read("b", theEIP, persons); takesIt(s) }, "I6"},
+		{"I6: a node that has looked once takes it away", func(s *story) { respected(s); s.Read("b", theEIP, persons); s.Read("b", theEIP, x1); takesIt(s) }, "I6"},
+		{"I6: a node that has looked once since takes it away", func(s *story) { s.Read("b", theEIP, x1); respected(s); s.Read("b", theEIP, x1); takesIt(s) }, "I6"},
+		{"two reads did not show it", func(s *story) { respected(s); s.Read("b", theEIP, x1); s.Read("b", theEIP, x1); takesIt(s) }, ""},
 		{"an operator ended it", func(s *story) {
 			respected(s)
 			s.commit(3, fsm.Release{Origin: fsm.Origin{Term: 3}, Node: "a", AllocationID: theEIP, Ends: s.state.Addresses[theEIP].Claim.Index})

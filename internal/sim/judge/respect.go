@@ -1,35 +1,45 @@
 package judge
 
-import "github.com/hacluster/hacluster/fsm"
+import (
+	"maps"
 
-// sight is what a node has read of the address since somebody else's association is respected: the last two reads, the newest last.
+	"github.com/hacluster/hacluster/fsm"
+)
+
+// sight is what a node has read of an address since somebody else's association is respected: the last two reads, the newest last.
 type sight struct {
 	reads        int
 	before, last fsm.AssociationID
 }
 
-// Read says that a node's read of the address was answered.
-func (j *Judge) Read(node, association string) {
+// Read says that a node's read of an address was answered.
+func (j *Judge) Read(node string, address fsm.AllocationID, association string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	seen := j.reads[node]
-	j.reads[node] = sight{reads: seen.reads + 1, before: seen.last, last: fsm.AssociationID(association)}
+	if j.reads[node] == nil {
+		j.reads[node] = map[fsm.AllocationID]sight{}
+	}
+	seen := j.reads[node][address]
+	j.reads[node][address] = sight{reads: seen.reads + 1, before: seen.last, last: fsm.AssociationID(association)}
 }
 
 // Proposed says that a node is about to propose an entry: what it has read by now is what it acts on.
 func (j *Judge) Proposed(node string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.basis[node] = j.reads[node]
+	j.basis[node] = maps.Clone(j.reads[node])
 }
 
 // respects follows a release: it begins to respect a foreign association, or ends that, as an operator does.
-func (j *Judge) respects(before, foreign fsm.AssociationID, index uint64) {
+func (j *Judge) respects(address fsm.AllocationID, before, foreign fsm.AssociationID, index uint64) {
 	switch {
 	case foreign != "":
 		j.respected[foreign] = index
-		clear(j.reads)
-		clear(j.basis)
+		for _, seen := range []map[string]map[fsm.AllocationID]sight{j.reads, j.basis} {
+			for node := range seen {
+				delete(seen[node], address)
+			}
+		}
 	case before != "":
 		delete(j.respected, before)
 	}
@@ -37,8 +47,8 @@ func (j *Judge) respects(before, foreign fsm.AssociationID, index uint64) {
 
 // claimed follows a claim, which ends the respect of a foreign association. It may if its node has looked twice and not seen it:
 // one read may show the past.
-func (j *Judge) claimed(node string, foreign fsm.AssociationID) {
-	if seen := j.basis[node]; foreign != "" && seen.reads > 1 && seen.before != foreign && seen.last != foreign {
+func (j *Judge) claimed(node string, address fsm.AllocationID, foreign fsm.AssociationID) {
+	if seen := j.basis[node][address]; foreign != "" && seen.reads > 1 && seen.before != foreign && seen.last != foreign {
 		delete(j.respected, foreign)
 	}
 }
@@ -51,9 +61,9 @@ func (j *Judge) displaced(c Call, old fsm.AssociationID) {
 	}
 }
 
-// leftAlone reports whether the address rightly stays where it is: a person put it there, and that is respected as configured.
-func (j *Judge) leftAlone(actual string) bool {
-	id := fsm.AssociationID(actual)
+// leftAlone reports whether an address rightly stays where it is: a person put it there, and that is respected as configured.
+func (j *Judge) leftAlone(address fsm.AllocationID, actual Place) bool {
+	id := fsm.AssociationID(actual.Association)
 	maker, known := j.makers[id]
-	return j.cfg.Respect && known && maker == 0 && j.state.Addresses[j.cfg.Address].Foreign == id
+	return j.cfg.Respect && known && maker == 0 && j.state.Addresses[address].Foreign == id
 }
