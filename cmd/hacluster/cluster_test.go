@@ -144,16 +144,15 @@ func emulator(t *testing.T) (endpoint string, calls func() int) {
 // startMember starts an agent. settings are further lines of its configuration.
 func startMember(t *testing.T, name string, number, port int, endpoint, haproxy string, settings ...string) *member {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "hm")
-	must(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	must(t, os.Chmod(dir, 0o777))
-	m := &member{node: node{t: t, dir: dir, endpoint: endpoint, secret: "right", asNobody: name == "node-c"}, name: name}
+	return runMember(t, name, endpoint, func(m *member) string { return memberFile(m, number, port, haproxy, settings) })
+}
+
+// memberFile is the configuration of one of two nodes and a witness.
+func memberFile(m *member, number, port int, haproxy string, settings []string) string {
 	if !slices.ContainsFunc(settings, func(s string) bool { return strings.HasPrefix(s, "tls:") }) {
 		settings = append(settings, "insecure: true")
 	}
-	file := filepath.Join(dir, "hacluster.yaml")
-	must(t, os.WriteFile(file, []byte(fmt.Sprintf(`cluster: {name: test}
+	return fmt.Sprintf(`cluster: {name: test}
 node: %s
 data_dir: %s
 nodes:
@@ -165,7 +164,19 @@ aws: {region: eu-central-1, endpoint: "%s", network_interface_id: eni-0aaaaaaaaa
 health: {tcp: {address: "%s"}}
 admin: {socket: %s}
 %s
-`, name, m.data(), port, port, port, allocation, endpoint, number, number, haproxy, m.socket(), strings.Join(settings, "\n"))), 0o644))
+`, m.name, m.data(), port, port, port, allocation, m.endpoint, number, number, haproxy, m.socket(), strings.Join(settings, "\n"))
+}
+
+// runMember starts an agent with a configuration.
+func runMember(t *testing.T, name, endpoint string, configuration func(*member) string) *member {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hm")
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	must(t, os.Chmod(dir, 0o777))
+	m := &member{node: node{t: t, dir: dir, endpoint: endpoint, secret: "right", asNobody: name == "node-c"}, name: name}
+	file := filepath.Join(dir, "hacluster.yaml")
+	must(t, os.WriteFile(file, []byte(configuration(m)), 0o644))
 	binary, err := buildOnce()
 	must(t, err)
 	must(t, os.Chmod(filepath.Dir(binary), 0o755))
