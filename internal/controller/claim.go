@@ -3,6 +3,7 @@ package controller
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"time"
 
 	"github.com/hacluster/hacluster/eip"
@@ -144,6 +145,11 @@ func (c *charge) takeReleaseAnswered(e ReleaseAnswered) {
 	if e.Err != nil {
 		k.story = fmt.Sprintf("no release from %s: %v", k.asked.Node, e.Err)
 		c.proposeClaim(fsm.Claim{Mode: fsm.Handover}) // the state machine makes it a takeover
+		return
+	}
+	if c.mayGiveBack(k.asked) {
+		k.step = idle
+		c.giveBack(k.asked.Node)
 		return
 	}
 	k.step = releasing
@@ -383,10 +389,20 @@ func (c *charge) hold() {
 // retryClaim waits with full jitter, then goes on with step then.
 func (c *charge) retryClaim(then claimStep, why error) {
 	k := &c.claim
-	c.note("claim delayed: "+string(k.step), why)
 	k.failures++
+	c.noteDelay(why)
 	k.step, k.then = waiting, then
 	k.wakeAt = c.now + c.backoff(k.failures)
+}
+
+// noteDelay writes of a failure that repeats itself ever more seldom: EC2 may be away for hours, and the log is read when it is back.
+func (c *charge) noteDelay(why error) {
+	switch k := &c.claim; {
+	case k.failures == 1:
+		c.note("claim delayed: "+string(k.step), why)
+	case bits.OnesCount(uint(k.failures)) == 1:
+		c.note(fmt.Sprintf("claim delayed: %s, %d times in a row", k.step, k.failures), why)
+	}
 }
 
 // lateAdvert is more than an advert may leave after its check (package vrrpwire).

@@ -108,6 +108,10 @@ type Core struct {
 	placement placement
 	report    report
 	hint      hint
+	givenBack struct { // the leadership, to a deposed holder
+		to fsm.NodeName
+		at time.Duration
+	}
 }
 
 // NewCore returns a core in state Init.

@@ -15,6 +15,28 @@ type placement struct {
 	better    fsm.NodeName
 }
 
+// giveBackEvery is how often a deposed holder gets its leadership back: one that keeps losing it should not hold.
+const giveBackEvery = time.Minute
+
+// mayGiveBack reports whether a deposed holder, which has just answered, had better lead again: it has all addresses, serves, and is fit,
+// so nothing has to move.
+func (c *Core) mayGiveBack(deposed fsm.GrantedClaim) bool {
+	n := c.committed.Nodes[deposed.Node]
+	lately := c.givenBack.to == deposed.Node && c.now-c.givenBack.at < giveBackEvery
+	preempts := c.cfg.Preempt && c.cfg.Self.Priority > n.Priority
+	return n.Candidate() && !lately && !preempts && !c.any(func(a *charge) bool { return !a.address().HeldBy(deposed.Node) })
+}
+
+// giveBack transfers the leadership to a deposed holder, which adopts what it has.
+func (c *Core) giveBack(to fsm.NodeName) {
+	c.givenBack.to, c.givenBack.at = to, c.now
+	if !slices.Contains(c.placement.reachable, to) {
+		c.placement.reachable = append(slices.Clone(c.placement.reachable), to) // it has just answered
+	}
+	c.departure.wantedTo = to
+	c.departure.want(string(to) + " was deposed, and still serves")
+}
+
 // bestTarget returns the node to hand over to: only, if it is named and fit; otherwise the current holder if it is another
 // fit node (nothing moves), otherwise the fit node of the highest priority. "" = nobody.
 func (c *Core) bestTarget(only fsm.NodeName) fsm.NodeName {
