@@ -121,14 +121,17 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) { answer(w, s.Status()) }
+
+// Status returns how things are at this moment. It may be called by several goroutines.
+func (s *Server) Status() Status {
 	status := describe(s.id, s.ctl.View(), s.ctl.Traffic(), s.raft.Status())
 	if s.certificate != nil {
 		c := s.certificate()
 		c.DaysLeft = int(math.Floor(time.Until(c.NotAfter).Hours() / 24))
 		status.Certificate = &c
 	}
-	answer(w, status)
+	return status
 }
 
 func (s *Server) transfer(w http.ResponseWriter, r *http.Request) {

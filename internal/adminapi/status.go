@@ -119,7 +119,7 @@ func describe(id Identity, v *controller.View, traffic *controller.Traffic, raft
 		Addresses: addresses(v),
 		Hints:     v.Hints, Refusals: raft.Refusals, VRRP: describeTraffic(traffic), AppliedIndex: v.Committed.Index,
 	}
-	s.Ready = s.Leader != "" && s.Healthy && s.State != string(controller.Init)
+	s.Ready = v.Ready(id.Witness)
 	s.Holder = commonHolder(s.Addresses)
 	for _, n := range v.Committed.Nodes {
 		s.Nodes = append(s.Nodes, Node{Name: string(n.Name), Address: n.Address, Priority: int(n.Priority), Witness: n.Witness,

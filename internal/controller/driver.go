@@ -190,7 +190,9 @@ func (d *Driver) loop(stop, work context.Context) error {
 		case h := <-d.heard():
 			e = d.advert(h)
 		case a := <-d.asks:
-			e = d.register(a)
+			if e = d.register(a); e == nil {
+				continue
+			}
 		case <-d.contact.C:
 			if e = d.contacts(); e == nil {
 				continue
@@ -290,8 +292,11 @@ func nodeNames(names []string) []fsm.NodeName {
 	return out
 }
 
-// register gives a request from outside an Op of its own, apart from the core's.
+// register gives a request from outside an Op of its own, apart from the core's. Nil: nothing was asked, see Alive.
 func (d *Driver) register(a ask) Event {
+	if a.event == nil {
+		return nil
+	}
 	const outside = Op(1) << 63
 	d.asked++
 	op := outside | d.asked
@@ -312,6 +317,17 @@ func (d *Driver) Ask(ctx context.Context, event func(Op) Event) (Reply, error) {
 		return r, r.Err
 	case <-ctx.Done():
 		return Reply{}, ctx.Err()
+	}
+}
+
+// Alive returns nil as soon as the loop takes a question, and an error if it has not done so when ctx ends. There is nothing to
+// answer: a loop that takes questions is not stuck in a step.
+func (d *Driver) Alive(ctx context.Context) error {
+	select {
+	case d.asks <- ask{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("the driver's loop does not move: %w", ctx.Err())
 	}
 }
 

@@ -15,7 +15,14 @@ type View struct {
 	Addresses  []AddressView
 	Reachable  []fsm.NodeName
 	Hints      HintCounts
-	Committed  fsm.State
+	// ForeignMoves counts how often this node, as the holder, found an address moved by somebody else.
+	ForeignMoves uint64
+	Committed    fsm.State
+}
+
+// Ready reports whether the node knows a leader and can do its part: its HAProxy is healthy, or it is a witness, which has none.
+func (v *View) Ready(witness bool) bool {
+	return v.Leadership.Leader != "" && (v.Healthy || witness) && v.State != Init
 }
 
 // AddressView is what the node knows of one address, beside what is committed.
@@ -38,7 +45,7 @@ func (d *Driver) publish() {
 		State: c.state, Leadership: c.lead,
 		Healthy: c.health.Healthy, Health: c.health.Reason,
 		EC2: c.watch.reached, Addresses: addresses,
-		Hints:     c.hint.counts,
+		Hints: c.hint.counts, ForeignMoves: c.watch.foreignMoves,
 		Reachable: c.placement.reachable, Committed: c.committed,
 	})
 }

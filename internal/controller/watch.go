@@ -33,6 +33,7 @@ type watch struct {
 	reached      bool          // EC2 is within reach
 	failingSince time.Duration // 0 = not failing
 	failures     int
+	foreignMoves uint64 // found since the start
 }
 
 // sight is what was read of one address.
@@ -219,6 +220,7 @@ func (c *charge) drifted(read eip.Address, ours bool) {
 		where = fmt.Sprintf("at %s (%s)", read.ENI, read.PrivateIP)
 	}
 	k := &c.claim
+	c.watch.foreignMoves++
 	k.story = "foreign move: the address was found " + where
 	k.since = c.now
 	c.note(k.story, nil)
