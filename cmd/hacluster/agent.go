@@ -17,6 +17,7 @@ import (
 	"github.com/hacluster/hacluster/internal/controller"
 	"github.com/hacluster/hacluster/internal/hooks"
 	"github.com/hacluster/hacluster/internal/keyring"
+	"github.com/hacluster/hacluster/internal/metrics"
 )
 
 // startWithin bounds what is looked up and tried before the agent takes part: IMDS and the DryRuns.
@@ -73,8 +74,12 @@ type agent struct {
 	ec2    runner // keeps the way to EC2 warm; nil on a witness
 	health runner // nil on a witness
 	wire   runner // nil on a witness
+	web    runner // nil: there are no pages
 	hooks  *hooks.Runner
 	keys   *keyring.Keyring // nil: the nodes talk over plain TCP
+
+	metrics *metrics.Metrics
+	sources metrics.Sources // what they are read from
 }
 
 type runner interface{ Run(context.Context) error }
@@ -100,7 +105,7 @@ func (a *agent) serve(stop context.Context) error {
 	if a.keys != nil {
 		g.Go(func() error { return a.keys.Run(ctx) })
 	}
-	for name, r := range map[string]runner{"ec2": a.ec2, "health": a.health, "vrrp": a.wire} {
+	for name, r := range map[string]runner{"ec2": a.ec2, "health": a.health, "vrrp": a.wire, "http": a.web} {
 		if r != nil {
 			g.Go(func() error { return named(name, r.Run(ctx)) })
 		}
@@ -144,7 +149,8 @@ func openAgent(ctx context.Context, cfg config.Config, load func() (config.Confi
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{raft: raft, hooks: notify, keys: keys}
+	a := &agent{raft: raft, hooks: notify, keys: keys,
+		metrics: metrics.New(metrics.Identity{Cluster: cfg.Cluster.Name, Node: cfg.Node, Version: version})}
 	if err := a.open(ctx, cfg, replica, lateRPC, log); err != nil {
 		return nil, errors.Join(err, raft.Close())
 	}
@@ -152,7 +158,8 @@ func openAgent(ctx context.Context, cfg config.Config, load func() (config.Confi
 }
 
 func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller.Replica, rpc *lateHandler, log *zap.Logger) error {
-	ports := controller.Ports{Raft: a.raft, Quorum: a.raft, Ballot: a.raft, Peers: a.raft, Replica: replica, Observer: a.hooks}
+	ports := controller.Ports{Raft: a.metrics.MeasureRaft(a.raft), Quorum: a.raft, Ballot: a.raft, Peers: a.raft, Replica: replica,
+		Observer: controller.Observers{a.hooks, a.metrics.Observer()}}
 	core := coreConfig(cfg)
 	if cfg.Self().Witness {
 		ports.Wire, ports.EC2 = silentWire{}, noEC2{}
@@ -172,5 +179,6 @@ func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller
 	if a.keys != nil {
 		a.admin.SetCertificate(certificateOf(a.keys))
 	}
+	a.openWeb(ctx, cfg, log)
 	return nil
 }

@@ -144,8 +144,8 @@ func (a *agent) openCandidate(ctx context.Context, cfg config.Config, core *cont
 	if err != nil {
 		return err
 	}
-	a.ec2, ports.EC2 = client, client
-	a.health, ports.Health = monitor, monitor
+	a.ec2, a.sources.EC2, ports.EC2 = client, client, a.metrics.MeasureEC2(client)
+	a.health, a.sources.Health, ports.Health = monitor, monitor, monitor
 	return nil
 }
 

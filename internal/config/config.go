@@ -78,6 +78,7 @@ type Config struct {
 	Health    Health    `yaml:"health"`
 	Hooks     Hooks     `yaml:"hooks"`
 	Admin     Admin     `yaml:"admin"`
+	HTTP      HTTP      `yaml:"http"`
 	Log       Log       `yaml:"log"`
 }
 

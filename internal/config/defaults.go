@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // defaults is what an empty file of the profile means, apart from the keys that have no default. docs/config.example.yaml shows
 // those of the default profile, and a test compares them.
@@ -47,6 +50,7 @@ func quietDefaults() Config {
 		},
 		Hooks: Hooks{Timeout: 30 * time.Second},
 		Admin: Admin{Socket: "/run/hacluster/admin.sock"},
+		HTTP:  HTTP{Listen: netip.MustParseAddrPort("127.0.0.1:7460")},
 		Log:   Log{Format: "json", Level: "info"},
 	}
 }

@@ -45,6 +45,7 @@ func (c *Config) validate(d *document) {
 	c.Health.validate(d, c.Self())
 	c.Hooks.validate(d)
 	d.checkSocket("admin.socket", c.Admin.Socket)
+	c.HTTP.validate(d)
 	d.checkOneOf("log.format", c.Log.Format, "json", "console")
 	d.checkOneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 }

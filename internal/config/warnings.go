@@ -9,6 +9,9 @@ func (c Config) Warnings() []string {
 	if c.Insecure {
 		warn("insecure: the nodes talk over plain TCP; allow the port only inside the security group")
 	}
+	if c.HTTP.open() {
+		warn("http: whoever reaches %v can read the state of this cluster; allow the port for your monitoring only", c.HTTP.Listen)
+	}
 	if n := len(c.Nodes); n%2 == 0 {
 		warn("nodes: %d nodes survive no more failures than %d; add or remove one", n, n-1)
 	}
