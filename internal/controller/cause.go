@@ -1,10 +1,6 @@
 package controller
 
-import (
-	"errors"
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Cause is the reason of a transition in one word, for counting. The reason itself is a sentence: it names nodes, terms and errors,
 // and there is no end of them.
@@ -86,31 +82,17 @@ func causeOf(reason string) Cause {
 	return CauseOther
 }
 
-// refusal is why the final check keeps a call in, in one word.
-type refusal struct {
-	word string
-	err  error
-}
+// refusal is why a final check keeps something in.
+type refusal struct{ word, text string }
 
-func refusals() []refusal {
-	return []refusal{{"not_leading", errNotLeading}, {"not_granted", errNotGranted}, {"unhealthy", errUnhealthy}, {"no_evidence", errNoEvidence}}
-}
+// Error implements error.
+func (r refusal) Error() string { return r.text }
 
-// RefusedFor returns the word for why the final check (invariants I1, I4) kept the call in that ended with err; "": it did not.
-func RefusedFor(err error) string {
-	all := refusals()
-	i := slices.IndexFunc(all, func(r refusal) bool { return errors.Is(err, r.err) })
-	if i < 0 {
-		return ""
-	}
-	return all[i].word
-}
+// Reason is the refusal in one word, for counting.
+func (r refusal) Reason() string { return r.word }
 
-// RefusalWords returns every word that RefusedFor knows.
+// RefusalWords returns the words of all errors with which the final check keeps a call in (invariants I1, I4): what their method Reason
+// returns.
 func RefusalWords() []string {
-	var words []string
-	for _, r := range refusals() {
-		words = append(words, r.word)
-	}
-	return words
+	return []string{errNotLeading.word, errNotGranted.word, errUnhealthy.word, errNoEvidence.word}
 }

@@ -66,17 +66,13 @@ func TestCauses(t *testing.T) {
 	}
 }
 
-// TestRefusedFor: the word survives all that package eip puts around the refusal.
-func TestRefusedFor(t *testing.T) {
-	for _, r := range refusals() {
-		err := fmt.Errorf("associate address: %w", fmt.Errorf("%w: %w", eip.ErrNotPermitted, r.err))
-		if got := RefusedFor(err); got != r.word || !slices.Contains(RefusalWords(), got) {
-			t.Errorf("%v is %q, want %q", err, got, r.word)
-		}
-	}
-	for _, err := range []error{nil, errors.New("connection refused"), eip.ErrNotPermitted} {
-		if got := RefusedFor(err); got != "" {
-			t.Errorf("%v is %q, and no refusal of the final check", err, got)
+// TestRefusalsHaveAWord: it survives all that package eip puts around the refusal.
+func TestRefusalsHaveAWord(t *testing.T) {
+	for _, refused := range []error{errNotLeading, errNotGranted, errUnhealthy, errNoEvidence, fmt.Errorf("%w: the last began 1s ago", errNoEvidence)} {
+		err := fmt.Errorf("associate address: %w", fmt.Errorf("%w: %w", eip.ErrNotPermitted, refused))
+		var known interface{ Reason() string }
+		if !errors.As(err, &known) || !slices.Contains(RefusalWords(), known.Reason()) {
+			t.Errorf("%v has no word of %v", err, RefusalWords())
 		}
 	}
 }

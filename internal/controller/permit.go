@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,11 +11,11 @@ import (
 
 // The refusals of the final checks.
 var (
-	errNotLeading  = errors.New("not the leader of that term any more")
-	errNotGranted  = errors.New("the claim is not the granted one any more")
-	errUnhealthy   = errors.New("HAProxy is unhealthy")
-	errNoEvidence  = errors.New("no fresh acknowledgement by a quorum")
-	errNotReigning = errors.New("not Master")
+	errNotLeading  = refusal{"not_leading", "not the leader of that term any more"}
+	errNotGranted  = refusal{"not_granted", "the claim is not the granted one any more"}
+	errUnhealthy   = refusal{"unhealthy", "HAProxy is unhealthy"}
+	errNoEvidence  = refusal{"no_evidence", "no fresh acknowledgement by a quorum"}
+	errNotReigning = refusal{"not_reigning", "not Master"}
 )
 
 // freshenWithin bounds the wait for a fresh acknowledgement before a call. The permit decides, not this.

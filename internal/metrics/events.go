@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -84,8 +85,9 @@ func (e *events) Changed(c controller.Change) {
 func (e *events) called(api string, start time.Time, err error) {
 	class := eip.Classify(err)
 	e.calls.WithLabelValues(api, word(class.String())).Inc()
-	if why := controller.RefusedFor(err); why != "" {
-		e.refused.WithLabelValues(why).Inc()
+	var refusal interface{ Reason() string }
+	if class == eip.NotPermitted && errors.As(err, &refusal) {
+		e.refused.WithLabelValues(refusal.Reason()).Inc()
 	}
 	if class != eip.NotPermitted && class != eip.NotSent {
 		e.callTime.WithLabelValues(api).Observe(time.Since(start).Seconds())
