@@ -94,6 +94,7 @@ aws: {region: eu-central-1, endpoint: "%s", network_interface_id: eni-0aaaaaaaaa
 health:
   tcp: {address: "127.0.0.1:9"}
 admin: {socket: %s}
+http: {listen: ""}
 `, n.data(), freePort(n.t), allocation, n.endpoint, n.socket())
 	text = strings.NewReplacer(n.replace...).Replace(text)
 	file := filepath.Join(n.dir, "hacluster.yaml")

@@ -152,6 +152,9 @@ func memberFile(m *member, number, port int, haproxy string, settings []string) 
 	if !slices.ContainsFunc(settings, func(s string) bool { return strings.HasPrefix(s, "tls:") }) {
 		settings = append(settings, "insecure: true")
 	}
+	if !slices.ContainsFunc(settings, func(s string) bool { return strings.HasPrefix(s, "http:") }) {
+		settings = append(settings, `http: {listen: ""}`) // they share a machine
+	}
 	return fmt.Sprintf(`cluster: {name: test}
 node: %s
 data_dir: %s
