@@ -71,8 +71,8 @@ const (
 	nameHookRuns       = "hacluster_hook_runs_total"
 	nameHookFailures   = "hacluster_hook_failures_total"
 	nameHookTimeouts   = "hacluster_hook_timeouts_total"
-	nameHookRefused    = "hacluster_hooks_refused_total"
-	nameHookSuperseded = "hacluster_hooks_superseded_total"
+	nameHookRefused    = "hacluster_hook_refusals_total"
+	nameHookSuperseded = "hacluster_hook_superseded_total"
 )
 
 // Labels.
