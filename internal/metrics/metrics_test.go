@@ -29,10 +29,16 @@ func TestScrape(t *testing.T) {
 			atMillennium(t, func(t *testing.T) {
 				m := known()
 				read(m)
-				golden(t, file, scrape(t, m))
+				golden(t, file, withoutBuckets(scrape(t, m)))
 			})
 		})
 	}
+}
+
+// withoutBuckets leaves out what is much to read and says little.
+func withoutBuckets(text string) string {
+	lines := slices.Collect(strings.Lines(text))
+	return strings.Join(slices.DeleteFunc(lines, func(l string) bool { return strings.Contains(l, "_bucket{") }), "")
 }
 
 // TestLint: names, units and help are as Prometheus wants them, in the words of its own library and of promtool.
