@@ -85,7 +85,8 @@ func TestMinimalFileGetsTheDefaults(t *testing.T) {
 		t.Errorf("peers = %+v, want lb-2 and lb-3", peers)
 	}
 	want := defaults(ProfileDefault)
-	got := Config{Profile: c.Profile, DataDir: c.DataDir, EIP: c.EIP, VRRP: c.VRRP, Raft: c.Raft, Hooks: c.Hooks, Admin: c.Admin, Log: c.Log}
+	got := Config{Profile: c.Profile, DataDir: c.DataDir, EIP: c.EIP, VRRP: c.VRRP, Raft: c.Raft, Hooks: c.Hooks, Admin: c.Admin, HTTP: c.HTTP,
+		Log: c.Log}
 	got.EIP.AllocationID = ""
 	if diff := cmp.Diff(want, got, cmpAddrs); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)

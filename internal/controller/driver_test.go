@@ -105,6 +105,8 @@ func (w *world) Call(context.Context, string, string, any, any) error {
 }
 
 func (w *world) Observe(context.Context) ([]eip.Address, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	a := w.address
 	a.AllocationID = eip.AllocationID(testEIP)
 	return []eip.Address{a}, nil

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -22,6 +23,11 @@ func serve(t *testing.T, pages map[string]http.Handler) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return run(t, l, pages)
+}
+
+func run(t *testing.T, l net.Listener, pages map[string]http.Handler) string {
+	t.Helper()
 	s := NewServer(l, zap.NewNop())
 	for path, page := range pages {
 		s.Handle(path, page)
@@ -35,7 +41,8 @@ func serve(t *testing.T, pages map[string]http.Handler) string {
 			t.Error(err)
 		}
 		http.DefaultClient.CloseIdleConnections()
-		goleak.VerifyNone(t)
+		// After a request that was too long package http waits for the client to hear of it.
+		goleak.VerifyNone(t, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
 	})
 	return l.Addr().String()
 }
@@ -132,22 +139,63 @@ func TestTooMuchIsRefused(t *testing.T) {
 	}
 }
 
-// TestManyConnections: a crowd that opens connections and says nothing takes a bounded number of them, and who comes then is served when
-// one of them leaves.
+// counter is a listener that knows how many of its connections were open at once.
+type counter struct {
+	net.Listener
+	mu         sync.Mutex
+	open, most int
+}
+
+func (c *counter) Accept() (net.Conn, error) {
+	conn, err := c.Listener.Accept()
+	if err == nil {
+		c.add(1)
+	}
+	return &counted{Conn: conn, closed: sync.OnceFunc(func() { c.add(-1) })}, err
+}
+
+func (c *counter) add(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open += n
+	c.most = max(c.most, c.open)
+}
+
+type counted struct {
+	net.Conn
+	closed func()
+}
+
+func (c *counted) Close() error {
+	c.closed()
+	return c.Conn.Close()
+}
+
+// TestManyConnections: a crowd that opens connections and says nothing takes a bounded number of them, and who comes after it is served when
+// it leaves. Connections are accepted in their order, so the answer says that all of the crowd had its turn.
 func TestManyConnections(t *testing.T) {
-	address := serve(t, map[string]http.Handler{"/": Check(func(context.Context) error { return nil })})
+	l, err := Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	watched := &counter{Listener: l}
+	address := run(t, watched, map[string]http.Handler{"/": Check(func(context.Context) error { return nil })})
 	var crowd []net.Conn
-	for range connections {
+	for range 4 * connections {
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
 		crowd = append(crowd, conn)
 	}
-	_ = crowd[0].Close()
+	for _, conn := range crowd {
+		_ = conn.Close()
+	}
 	if code, _, _ := request(t, http.MethodGet, "http://"+address+"/"); code != http.StatusOK {
 		t.Errorf("answered %d", code)
+	}
+	if watched.add(0); watched.most > connections {
+		t.Errorf("%d connections were open at once, want at most %d", watched.most, connections)
 	}
 }
 

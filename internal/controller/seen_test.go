@@ -3,12 +3,14 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/hacluster/hacluster/eip"
 	"github.com/hacluster/hacluster/health"
 )
 
@@ -48,6 +50,40 @@ func TestAlive(t *testing.T) {
 		}
 		if err := alive(); err == nil {
 			t.Error("a loop that has ended is alive")
+		}
+	})
+}
+
+// show makes reads show the address there.
+func (w *world) show(a eip.Address) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.address = a
+}
+
+// TestForeignMovesAreCounted: one for each move, however often it is read.
+func TestForeignMovesAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, calls := newWorld(), 0
+		w.call = func(context.Context, eip.Permit) (eip.AssociationID, error) {
+			calls++
+			id := eip.AssociationID(fmt.Sprintf("x%d", calls))
+			w.show(eip.Address{AssociationID: id, ENI: mine.ENI, PrivateIP: mine.PrivateIP})
+			return id, nil
+		}
+		d, stop := start(t, w)
+		w.lead(t, 2)
+		for want := range uint64(3) {
+			time.Sleep(10 * time.Minute) // bubble time: the address is read again and again
+			synctest.Wait()
+			if got := d.View(); got.ForeignMoves != want || got.State != Master {
+				t.Errorf("%d foreign moves, state %s; want %d, Master", got.ForeignMoves, got.State, want)
+			}
+			w.show(eip.Address{AssociationID: "foreign", ENI: "eni-9"})
+		}
+		w.follow(3)
+		if err := stop(); err != nil {
+			t.Error(err)
 		}
 	})
 }
