@@ -119,7 +119,7 @@ func scrape(t *testing.T, m *Metrics) string {
 	}
 	var ours strings.Builder
 	for line := range strings.Lines(answer.Body.String()) {
-		if strings.HasPrefix(strings.TrimLeft(line, "# HELPTYPE"), "hacluster_") {
+		if strings.HasPrefix(strings.TrimPrefix(strings.TrimPrefix(line, "# HELP "), "# TYPE "), "hacluster_") {
 			ours.WriteString(strings.ReplaceAll(line, runtime.Version(), "go1.x"))
 		}
 	}
