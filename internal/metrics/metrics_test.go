@@ -19,7 +19,7 @@ import (
 	"github.com/hacluster/hacluster/vrrpwire"
 )
 
-// TestScrape: everything that a leader, a witness, and a node that has only begun tell; read testdata/leader.prom.
+// TestScrape: everything that a leader and a witness tell; read testdata/leader.prom.
 func TestScrape(t *testing.T) {
 	for file, read := range map[string]func(*Metrics){
 		"testdata/leader.prom":  func(m *Metrics) { m.Read(leader().candidate()) },
@@ -41,7 +41,7 @@ func withoutBuckets(text string) string {
 	return strings.Join(slices.DeleteFunc(lines, func(l string) bool { return strings.Contains(l, "_bucket{") }), "")
 }
 
-// TestLint: names, units and help are as Prometheus wants them, in the words of its own library and of promtool.
+// TestLint: names, units and help are as Prometheus wants them, in the words of its Go client and of promtool.
 func TestLint(t *testing.T) {
 	m := known()
 	m.Read(leader().candidate())
