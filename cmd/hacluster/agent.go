@@ -36,11 +36,11 @@ func agentCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			log, err := newLogger(cfg)
+			log, level, err := newLogger(cfg)
 			if err != nil {
 				return err
 			}
-			return runAgent(cmd.Context(), cfg, load, log)
+			return runAgent(cmd.Context(), cfg, &reloader{load: load, running: cfg, log: log, level: level})
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "/etc/hacluster/hacluster.yaml", "configuration file")
@@ -48,12 +48,13 @@ func agentCommand() *cobra.Command {
 	return cmd
 }
 
-// runAgent opens everything first, so that what is missing is said before the node takes part, then runs it all. load reads cfg anew.
-func runAgent(ctx context.Context, cfg config.Config, load func() (config.Config, error), log *zap.Logger) error {
+// runAgent opens everything first, so that what is missing is said before the node takes part, then runs it all.
+func runAgent(ctx context.Context, cfg config.Config, again *reloader) error {
+	log := again.log
 	for _, w := range cfg.Warnings() {
 		log.Warn(w)
 	}
-	a, err := openAgent(ctx, cfg, load, log)
+	a, err := openAgent(ctx, cfg, again)
 	if err != nil {
 		return err
 	}
@@ -77,6 +78,7 @@ type agent struct {
 	web    runner // nil: there are no pages
 	hooks  *hooks.Runner
 	keys   *keyring.Keyring // nil: the nodes talk over plain TCP
+	again  *reloader
 
 	metrics *metrics.Metrics
 	sources metrics.Sources // what they are read from
@@ -102,6 +104,7 @@ func (a *agent) serve(stop context.Context) error {
 	g, ctx := errgroup.WithContext(base)
 	g.Go(func() error { return named("raft", a.raft.Run(ctx)) })
 	g.Go(func() error { return a.admin.Run(ctx) })
+	g.Go(func() error { return a.again.Run(ctx) })
 	if a.keys != nil {
 		g.Go(func() error { return a.keys.Run(ctx) })
 	}
@@ -128,14 +131,15 @@ func named(part string, err error) error {
 	return fmt.Errorf("%s: %w", part, err)
 }
 
-func openAgent(ctx context.Context, cfg config.Config, load func() (config.Config, error), log *zap.Logger) (*agent, error) {
+func openAgent(ctx context.Context, cfg config.Config, again *reloader) (*agent, error) {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
+	log := again.log
 	notify, err := hooks.New(hooksConfig(cfg), log.Named("hooks"))
 	if err != nil {
 		return nil, err
 	}
-	keys, err := openKeyring(cfg, load, log)
+	keys, err := openKeyring(cfg, again.load, log)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +153,8 @@ func openAgent(ctx context.Context, cfg config.Config, load func() (config.Confi
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{raft: raft, hooks: notify, keys: keys,
+	again.hooks, again.keys = notify, keys
+	a := &agent{raft: raft, hooks: notify, keys: keys, again: again,
 		metrics: metrics.New(metrics.Identity{Cluster: cfg.Cluster.Name, Node: cfg.Node, Version: version})}
 	if err := a.open(ctx, cfg, replica, lateRPC, log); err != nil {
 		return nil, errors.Join(err, raft.Close())
@@ -167,6 +172,7 @@ func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller
 		return err
 	}
 	a.driver = controller.NewDriver(core, ports, boottime.Now, log)
+	a.again.driver = a.driver
 	rpc.set(a.driver.Handler())
 	if err := a.openWireIfNeeded(cfg, log); err != nil {
 		return err
@@ -176,6 +182,7 @@ func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller
 		return err
 	}
 	a.admin = adminapi.NewServer(identity(cfg), a.driver, a.raft, socket)
+	a.admin.SetReload(a.again.reload)
 	if a.keys != nil {
 		a.admin.SetCertificate(certificateOf(a.keys))
 	}

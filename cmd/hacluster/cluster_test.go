@@ -81,6 +81,32 @@ func TestTwoNodesAndAWitness(t *testing.T) {
 			t.Errorf("a transfer to a node that was taken back: %v: %s", err, out)
 		}
 	})
+	t.Run("a configuration file is read anew", func(t *testing.T) {
+		before, err := members[0].status()
+		must(t, err)
+		members[0].edit("", "placement: {preempt: true, preempt_delay: 1000s}\nlog: {level: debug}\n")
+		members[0].edit("priority: 101", "priority: 99")
+		out, err := members[0].hacluster("reload")
+		if want := "nodes: restart the agent: the nodes agree on it when they start"; err != nil ||
+			!strings.Contains(out, "placement.preempt: taken\n") || !strings.Contains(out, "log.level: taken\n") || !strings.Contains(out, want) {
+			t.Errorf("%v: %s", err, out)
+		}
+		members[0].edit("level: debug", "level: loud")
+		if out, err := members[0].hacluster("reload"); err == nil || !strings.Contains(out, "nothing was changed") || !strings.Contains(out, `"loud" is not known`) {
+			t.Errorf("a file with a mistake: %v: %s", err, out)
+		}
+		members[0].edit("level: loud", "level: info")
+		must(t, members[0].cmd.Process.Signal(syscall.SIGHUP))
+		waitFor(t, "the file read at SIGHUP", func() bool {
+			out, err := members[0].hacluster("reload")
+			return err == nil && !strings.Contains(out, "log.level")
+		})
+		after, err := members[0].status()
+		must(t, err)
+		if after.Term != before.Term || after.Addresses[0].AssociationID != before.Addresses[0].AssociationID {
+			t.Errorf("term %d became %d, %s became %s", before.Term, after.Term, before.Addresses[0].AssociationID, after.Addresses[0].AssociationID)
+		}
+	})
 	t.Run("the witness keeps the quorum", func(t *testing.T) {
 		for _, m := range members {
 			if m.name == other {

@@ -28,10 +28,10 @@ import (
 
 // This file translates the configuration file into what each package wants. No decisions.
 
-func newLogger(cfg config.Config) (*zap.Logger, error) {
+func newLogger(cfg config.Config) (*zap.Logger, zap.AtomicLevel, error) {
 	level, err := zapcore.ParseLevel(cfg.Log.Level)
 	if err != nil {
-		return nil, fmt.Errorf("log.level: %w", err)
+		return nil, zap.AtomicLevel{}, fmt.Errorf("log.level: %w", err)
 	}
 	zc := zap.NewProductionConfig()
 	zc.Level = zap.NewAtomicLevelAt(level)
@@ -42,9 +42,9 @@ func newLogger(cfg config.Config) (*zap.Logger, error) {
 	zc.EncoderConfig.EncodeDuration = zapcore.StringDurationEncoder
 	log, err := zc.Build()
 	if err != nil {
-		return nil, fmt.Errorf("build logger: %w", err)
+		return nil, zap.AtomicLevel{}, fmt.Errorf("build logger: %w", err)
 	}
-	return log.With(zap.String("node", cfg.Node)), nil
+	return log.With(zap.String("node", cfg.Node)), zc.Level, nil
 }
 
 func identity(cfg config.Config) adminapi.Identity {
@@ -87,7 +87,7 @@ func coreConfig(cfg config.Config) controller.Config {
 		Fencing: fsm.Fencing(cfg.EIP.Fencing), Drift: controller.DriftPolicy(cfg.EIP.Drift),
 		Timing: timing,
 		Hints:  cfg.Raft.Hints, Senders: senders,
-		Preempt: cfg.Placement.Preempt, PreemptDelay: cfg.Placement.PreemptDelay,
+		Preempt: cfg.Placement.Preempt, PreemptDelay: cfg.Placement.PreemptDelay, Damping: controller.Damping(cfg.Placement.Damping),
 		Jitter:    func(limit time.Duration) time.Duration { return rand.N(limit + 1) },
 		WallClock: func() int64 { return time.Now().UnixMilli() },
 	}
@@ -140,12 +140,12 @@ func (a *agent) openCandidate(ctx context.Context, cfg config.Config, core *cont
 	if err := a.preflight(ctx, client, log); err != nil {
 		return err
 	}
-	monitor, err := health.New(healthConfig(cfg.Health), log.Named("health"))
+	monitor, err := health.NewExchange(healthConfig(cfg.Health), log.Named("health"))
 	if err != nil {
 		return err
 	}
 	a.ec2, a.sources.EC2, ports.EC2 = client, client, a.metrics.MeasureEC2(client)
-	a.health, a.sources.Health, ports.Health = monitor, monitor, monitor
+	a.health, a.sources.Health, a.again.health, ports.Health = monitor, monitor, monitor, monitor
 	return nil
 }
 

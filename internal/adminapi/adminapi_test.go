@@ -52,6 +52,9 @@ func serve(t *testing.T, a *agent) (*Client, string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	s := NewServer(Identity{Cluster: "edge", Node: "node-a"}, a, a, l)
+	s.SetReload(func() (Reloaded, error) {
+		return Reloaded{Changed: []string{"log.level"}, Restart: map[string]string{"nodes": "because"}}, nil
+	})
 	go func() { done <- s.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
@@ -116,6 +119,13 @@ func TestDrainPassesTheAnswerOn(t *testing.T) {
 	}
 	if err := client.Drain(t.Context(), "node-z", true); err == nil || err.Error() != `there is no node "node-z"` {
 		t.Errorf("drain of a stranger: %v", err)
+	}
+}
+
+func TestReloadPassesTheAnswerOn(t *testing.T) {
+	client, _ := serve(t, &agent{})
+	if r, err := client.Reload(t.Context()); err != nil || len(r.Changed) != 1 || r.Restart["nodes"] == "" {
+		t.Errorf("reload: %+v, %v", r, err)
 	}
 }
 

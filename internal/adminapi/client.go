@@ -52,6 +52,12 @@ func (c *Client) Drain(ctx context.Context, node string, drained bool) error {
 	return c.call(ctx, http.MethodPost, drainPath, drainRequest{Node: node, Drained: drained}, &struct{}{})
 }
 
+// Reload lets the agent read its configuration file anew.
+func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
+	var out Reloaded
+	return out, c.call(ctx, http.MethodPost, reloadPath, struct{}{}, &out)
+}
+
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	var body bytes.Buffer
 	if in != nil {

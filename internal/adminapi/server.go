@@ -23,6 +23,7 @@ const (
 	statusPath   = "/v1/status"
 	transferPath = "/v1/transfer"
 	drainPath    = "/v1/drain"
+	reloadPath   = "/v1/reload"
 
 	readTimeout = 5 * time.Second
 	maxRequest  = 4 << 10 // bytes
@@ -47,6 +48,7 @@ type Server struct {
 	listener net.Listener
 	// certificate is nil without TLS.
 	certificate func() Certificate
+	reload      func() (Reloaded, error)
 }
 
 // Listen opens the socket with mode 0600. A socket left by a crashed agent is replaced; one that answers is an error.
@@ -106,12 +108,16 @@ func NewServer(id Identity, ctl Controller, raft RaftStatus, l net.Listener) *Se
 // SetCertificate tells the server of the node's certificate, of which get fills all but DaysLeft. It is called before Run.
 func (s *Server) SetCertificate(get func() Certificate) { s.certificate = get }
 
+// SetReload tells the server how the configuration file is read anew. It is called before Run.
+func (s *Server) SetReload(reload func() (Reloaded, error)) { s.reload = reload }
+
 // Run serves until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+statusPath, s.status)
 	mux.HandleFunc("POST "+transferPath, s.transfer)
 	mux.HandleFunc("POST "+drainPath, s.drain)
+	mux.HandleFunc("POST "+reloadPath, s.readAnew)
 	server := &http.Server{Handler: mux, ReadTimeout: readTimeout, BaseContext: func(net.Listener) context.Context { return ctx }}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
@@ -157,6 +163,23 @@ func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, struct{}{})
+}
+
+func (s *Server) readAnew(w http.ResponseWriter, _ *http.Request) {
+	out, err := s.reload()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusConflict)
+		return
+	}
+	answer(w, out)
+}
+
+// Reloaded says what became of a configuration file that was read anew.
+type Reloaded struct {
+	// Changed are the keys that the running agent took.
+	Changed []string `json:"changed"`
+	// Restart are the keys that wait for a restart, and why.
+	Restart map[string]string `json:"restart,omitempty"`
 }
 
 type transferRequest struct {

@@ -148,6 +148,14 @@ type Raft struct {
 type Placement struct {
 	Preempt      bool          `yaml:"preempt"` // a better node takes over from a healthy holder
 	PreemptDelay time.Duration `yaml:"preempt_delay"`
+	Damping      Damping       `yaml:"damping"`
+}
+
+// Damping makes a node wait whose HAProxy keeps failing: until Wait after the last of Failures within Within, every other node is preferred.
+type Damping struct {
+	Failures int           `yaml:"failures"` // 0: no damping
+	Within   time.Duration `yaml:"within"`
+	Wait     time.Duration `yaml:"wait"`
 }
 
 // Admin is the local control socket.

@@ -48,6 +48,8 @@ func quietDefaults() Config {
 			TrailingLogs:       1024,
 			LogWriteTimeout:    2 * time.Second,
 		},
+		Placement: Placement{Damping: Damping{Failures: 3, Within: 10 * time.Minute, Wait: 5 * time.Minute}},
+
 		Hooks: Hooks{Timeout: 30 * time.Second},
 		Admin: Admin{Socket: "/run/hacluster/admin.sock"},
 		HTTP:  HTTP{Listen: netip.MustParseAddrPort("127.0.0.1:7460")},

@@ -108,7 +108,7 @@ func unset(path string, v reflect.Value) []string {
 		return nil
 	}
 	switch v.Interface().(type) {
-	case Cluster, EIP, AWS, VRRP, Raft, Placement, Health, Hooks, Admin, HTTP, Log, Config, Node:
+	case Cluster, EIP, AWS, VRRP, Raft, Placement, Damping, Health, Hooks, Admin, HTTP, Log, Config, Node:
 		return unsetIn(path, v)
 	case []Node:
 		return unset(path, v.Index(0))

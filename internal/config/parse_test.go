@@ -85,7 +85,7 @@ func TestMinimalFileGetsTheDefaults(t *testing.T) {
 		t.Errorf("peers = %+v, want lb-2 and lb-3", peers)
 	}
 	want := defaults(ProfileDefault)
-	got := Config{Profile: c.Profile, DataDir: c.DataDir, EIP: c.EIP, VRRP: c.VRRP, Raft: c.Raft, Hooks: c.Hooks, Admin: c.Admin, HTTP: c.HTTP,
+	got := Config{Profile: c.Profile, DataDir: c.DataDir, EIP: c.EIP, VRRP: c.VRRP, Raft: c.Raft, Placement: c.Placement, Hooks: c.Hooks, Admin: c.Admin, HTTP: c.HTTP,
 		Log: c.Log}
 	got.EIP.AllocationID = ""
 	if diff := cmp.Diff(want, got, cmpAddrs); diff != "" {

@@ -20,6 +20,8 @@ const (
 	evidenceSlack = 50 * time.Millisecond
 	// maxPreemptDelay is keepalived's.
 	maxPreemptDelay = 1000 * time.Second
+	// maxDampingFailures is how many failures each node remembers of each other.
+	maxDampingFailures = 16
 	// maxUnixPath is the length of sun_path without its final zero byte (unix(7)).
 	maxUnixPath = 107
 	// maxInterfaceName is IFNAMSIZ without its final zero byte.
@@ -138,6 +140,9 @@ func (r Raft) validateEvidence(d *document) {
 
 func (p Placement) validate(d *document) {
 	d.checkRange("placement.preempt_delay", p.PreemptDelay, 0, maxPreemptDelay)
+	d.checkInt("placement.damping.failures", p.Damping.Failures, 0, maxDampingFailures)
+	d.checkRange("placement.damping.within", p.Damping.Within, time.Second, 24*time.Hour)
+	d.checkRange("placement.damping.wait", p.Damping.Wait, 0, 24*time.Hour)
 }
 
 // checkMatch reports a text that is missing or is not all matched by pattern.

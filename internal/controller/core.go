@@ -48,6 +48,7 @@ type Config struct {
 
 	Preempt      bool
 	PreemptDelay time.Duration
+	Damping      Damping
 	// Hints makes missing adverts start an election. Senders says who advertises from which address.
 	Hints   bool
 	Senders map[netip.Addr]fsm.NodeName
@@ -72,6 +73,22 @@ type Timing struct {
 	// Guard is how long a contested association or an unknown attempt is watched: until EC2 refuses every request that was signed
 	// before, however wrong the clocks are (docs/adr/0007).
 	Guard time.Duration
+}
+
+// Settings are what can change while a node runs.
+type Settings struct {
+	Drift           DriftPolicy
+	Preempt         bool
+	PreemptDelay    time.Duration
+	Damping         Damping
+	ObserveInterval time.Duration
+	ConfirmTimeout  time.Duration
+	ReleaseWait     time.Duration
+}
+
+func (cfg *Config) take(s Settings) {
+	cfg.Drift, cfg.Preempt, cfg.PreemptDelay, cfg.Damping = s.Drift, s.Preempt, s.PreemptDelay, s.Damping
+	cfg.Timing.ObserveInterval, cfg.Timing.ConfirmTimeout, cfg.Timing.ReleaseWait = s.ObserveInterval, s.ConfirmTimeout, s.ReleaseWait
 }
 
 // DefaultTiming returns the production values that are not in the configuration file.
@@ -108,6 +125,7 @@ type Core struct {
 	placement placement
 	report    report
 	hint      hint
+	failures  failures
 	givenBack struct { // the leadership, to a deposed holder
 		to fsm.NodeName
 		at time.Duration
@@ -116,7 +134,7 @@ type Core struct {
 
 // NewCore returns a core in state Init.
 func NewCore(cfg Config) *Core {
-	c := &Core{cfg: cfg, state: Init, committed: fsm.New()}
+	c := &Core{cfg: cfg, state: Init, committed: fsm.New(), failures: failures{}}
 	for _, a := range cfg.Addresses {
 		c.charges = append(c.charges, &charge{Core: c, id: a.ID, target: a.Target})
 	}
@@ -152,7 +170,7 @@ func (c *Core) Deadline() time.Duration {
 			first = d
 		}
 	}
-	for _, d := range [...]time.Duration{c.departure.wakeAt, c.placement.preemptAt, c.report.retryAt, c.silentAt(), c.awakeAt()} {
+	for _, d := range [...]time.Duration{c.departure.wakeAt, c.placement.preemptAt, c.placement.dampedUntil, c.report.retryAt, c.silentAt(), c.awakeAt()} {
 		consider(d)
 	}
 	for _, a := range c.charges {
@@ -172,6 +190,7 @@ func (c *Core) take(e Event) {
 		if e.State.Nodes[c.self()] != c.committed.Nodes[c.self()] {
 			c.report.retryAt = 0 // the last report arrived; what still differs is due at once
 		}
+		c.noteFailures(e.State)
 		c.committed = e.State
 	case HealthChecked:
 		c.takeHealth(e)
@@ -201,6 +220,8 @@ func (c *Core) take(e Event) {
 		c.takeTransferAsked(e)
 	case DrainAsked:
 		c.takeDrainAsked(e)
+	case Reconfigured:
+		c.cfg.take(e.Settings)
 	case ShutdownAsked:
 		c.departure.shutdown = true
 		c.reason = "agent stopping"

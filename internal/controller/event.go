@@ -98,6 +98,9 @@ type DrainAsked struct {
 	Drained bool
 }
 
+// Reconfigured brings settings that a running node takes.
+type Reconfigured struct{ Settings Settings }
+
 // AdvertHeard is an advert of a peer.
 type AdvertHeard struct {
 	From     fsm.NodeName
@@ -147,6 +150,7 @@ func (PeerReported) event()    {}
 func (ReleaseAsked) event()    {}
 func (TransferAsked) event()   {}
 func (DrainAsked) event()      {}
+func (Reconfigured) event()    {}
 func (ShutdownAsked) event()   {}
 func (Tick) event()            {}
 func (AdvertHeard) event()     {}

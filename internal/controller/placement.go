@@ -13,6 +13,8 @@ type placement struct {
 	reachable []fsm.NodeName
 	preemptAt time.Duration // a better candidate has been there since preemptAt - PreemptDelay
 	better    fsm.NodeName
+	// dampedUntil is when the next candidate for a preemption stops being the last choice.
+	dampedUntil time.Duration
 }
 
 // giveBackEvery is how often a deposed holder gets its leadership back: one that keeps losing it should not hold.
@@ -60,6 +62,9 @@ func (c *Core) fitTargets() []fsm.Node {
 	}
 	holder := c.holder()
 	slices.SortFunc(fit, func(a, b fsm.Node) int {
+		if byDamping := cmp.Compare(boolRank(c.damped(a.Name)), boolRank(c.damped(b.Name))); byDamping != 0 {
+			return byDamping
+		}
 		if !c.cfg.Preempt && (a.Name == holder) != (b.Name == holder) {
 			return cmp.Compare(boolRank(b.Name == holder), boolRank(a.Name == holder))
 		}
@@ -78,11 +83,14 @@ func boolRank(b bool) int {
 // reasonToPreempt returns why a better candidate should hold, once it has been fit for PreemptDelay.
 func (c *Core) reasonToPreempt() string {
 	p := &c.placement
+	p.dampedUntil = 0
 	if !c.cfg.Preempt || !c.holds() {
 		p.preemptAt, p.better = 0, ""
 		return ""
 	}
 	fit := c.fitTargets()
+	p.dampedUntil = c.undampedAt(fit)
+	fit = slices.DeleteFunc(fit, func(n fsm.Node) bool { return c.damped(n.Name) })
 	if len(fit) == 0 || fit[0].Priority <= c.cfg.Self.Priority {
 		p.preemptAt, p.better = 0, ""
 		return ""

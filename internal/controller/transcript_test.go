@@ -149,6 +149,8 @@ func (p *play) configure(words []string) {
 		case "addresses":
 			p.cfg.Addresses = append(p.cfg.Addresses, Placed{ID: secondEIP, Target: eip.Target{ENI: mine.ENI, PrivateIP: netip.MustParseAddr("10.0.1.1")}})
 			p.cfg.MasterOfAny = value == "any"
+		case "damping": // failures within a minute, so many minutes to wait
+			p.cfg.Damping = Damping{Failures: int(p.number(value)), Within: time.Minute, Wait: time.Minute}
 		case "priority":
 			p.cfg.Self.Priority = uint8(p.number(value))
 		default:
@@ -197,6 +199,8 @@ func (p *play) event(verb string, words []string, rest string) Event {
 		return TransferAsked{Op: 901, To: fsm.NodeName(rest)}
 	case "drain-asked", "undrain-asked":
 		return DrainAsked{Op: 903, Node: fsm.NodeName(rest), Drained: verb == "drain-asked"}
+	case "settings":
+		return p.settings(words)
 	case "shutdown":
 		return ShutdownAsked{}
 	case "tick":
@@ -226,6 +230,14 @@ func (p *play) event(verb string, words []string, rest string) Event {
 	}
 	p.t.Fatalf("unknown input %q", verb)
 	return nil
+}
+
+// settings are those of the play but for what is said.
+func (p *play) settings(words []string) Event {
+	p.configure(words)
+	t := p.cfg.Timing
+	return Reconfigured{Settings: Settings{Drift: p.cfg.Drift, Preempt: p.cfg.Preempt, PreemptDelay: p.cfg.PreemptDelay, Damping: p.cfg.Damping,
+		ObserveInterval: t.ObserveInterval, ConfirmTimeout: t.ConfirmTimeout, ReleaseWait: t.ReleaseWait}}
 }
 
 func failure(text string) error {
@@ -308,6 +320,8 @@ func (p *play) entry(words []string) {
 		p.apply(fsm.Release{Origin: o, Node: name, AllocationID: p.id, Ends: claim.Index, Settled: true})
 	case words[2] == "respects":
 		p.apply(fsm.Release{Origin: o, Node: name, AllocationID: p.id, Ends: claim.Index, Settled: true, Foreign: fsm.AssociationID(words[3])})
+	case words[2] == "fails", words[2] == "recovers":
+		p.apply(fsm.SetHealth{Origin: o, Node: name, Healthy: words[2] == "recovers", EC2: true})
 	case words[2] == "drains":
 		p.apply(fsm.SetDrain{Origin: o, Node: name, Drained: true})
 	default:

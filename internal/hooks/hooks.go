@@ -90,7 +90,7 @@ type Stats struct {
 
 // Runner runs hooks. It is the controller's observer.
 type Runner struct {
-	cfg Config
+	cfg atomic.Pointer[Config]
 	log *zap.Logger
 
 	// pending holds the newest change that no hook has begun for. Full, it gives the older one up.
@@ -104,7 +104,18 @@ func New(cfg Config, log *zap.Logger) (*Runner, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	return &Runner{cfg: cfg, log: log, pending: make(chan controller.Change, 1)}, nil
+	r := &Runner{log: log, pending: make(chan controller.Change, 1)}
+	r.cfg.Store(&cfg)
+	return r, nil
+}
+
+// Replace takes other programs into use, from the next change on. The error is that of [Config.Check]; then nothing changes.
+func (r *Runner) Replace(cfg Config) error {
+	if err := cfg.Check(); err != nil {
+		return err
+	}
+	r.cfg.Store(&cfg)
+	return nil
 }
 
 // Stats returns the counts so far.
@@ -154,7 +165,7 @@ func (r *Runner) stop(ctx context.Context, last controller.Change) {
 
 // notify runs the hooks of one change, unless it is out of date by the time of the next of them.
 func (r *Runner) notify(ctx context.Context, c controller.Change, outdated func() bool) {
-	for _, h := range r.cfg.forState(c.To) {
+	for _, h := range r.cfg.Load().forState(c.To) {
 		if outdated() {
 			r.supersede(c)
 			return
@@ -165,7 +176,7 @@ func (r *Runner) notify(ctx context.Context, c controller.Change, outdated func(
 
 // supersede gives a change up, which is worth a word if there are hooks for it.
 func (r *Runner) supersede(c controller.Change) {
-	if len(r.cfg.forState(c.To)) == 0 {
+	if len(r.cfg.Load().forState(c.To)) == 0 {
 		return
 	}
 	r.superseded.Add(1)

@@ -100,7 +100,7 @@ func (r *Runner) execute(ctx context.Context, h hook, c controller.Change, log *
 
 // lifetime ends when a program's time is over: by the time-out, or stopWithin after the agent began to end.
 func (r *Runner) lifetime(ctx context.Context) (context.Context, context.CancelFunc) {
-	life, end := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.Timeout)
+	life, end := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.Load().Timeout)
 	hurry := context.AfterFunc(ctx, func() { time.AfterFunc(stopWithin, end) })
 	return life, func() { hurry(); end() }
 }
@@ -133,15 +133,15 @@ func (r *Runner) environment(h hook, c controller.Change) []string {
 	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C"}
 	for _, v := range [][2]string{
 		{"HOOK", h.name},
-		{"CLUSTER", r.cfg.Cluster},
-		{"NODE", r.cfg.Node},
-		{"PRIORITY", strconv.Itoa(r.cfg.Priority)},
+		{"CLUSTER", r.cfg.Load().Cluster},
+		{"NODE", r.cfg.Load().Node},
+		{"PRIORITY", strconv.Itoa(r.cfg.Load().Priority)},
 		{"STATE", word(c.To)},
 		{"PREVIOUS_STATE", word(c.From)},
 		{"REASON", c.Reason},
 		{"TERM", strconv.FormatUint(c.Term, 10)},
 		{"EIP", each(c, func(a controller.Whereabouts) string { return textOf(a.PublicIP) })},
-		{"ALLOCATION_ID", r.cfg.AllocationIDs},
+		{"ALLOCATION_ID", r.cfg.Load().AllocationIDs},
 		{"ASSOCIATION_ID", each(c, func(a controller.Whereabouts) string { return string(a.Association) })},
 		{"HOLDER", each(c, func(a controller.Whereabouts) string { return string(a.Holder) })},
 	} {

@@ -88,6 +88,7 @@ func (l *life) coreConfig() controller.Config {
 		MasterOfAny: s.MasterOfAny, Fencing: s.Fencing, Drift: s.Drift, Timing: timing,
 		Hints: s.Hints, Senders: senders,
 		Preempt: s.Preempt, PreemptDelay: 2 * time.Second,
+		Damping:   controller.Damping{Failures: 3, Within: 10 * time.Minute, Wait: 20 * time.Second},
 		Jitter:    n.world.dice.upTo,
 		WallClock: func() int64 { return time.Now().UnixMilli() },
 	}

@@ -1,0 +1,70 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDiff(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Config)
+		want   string // key: live or restart
+	}{
+		{"nothing", func(*Config) {}, ""},
+		{"preemption", func(c *Config) { c.Placement.Preempt = true }, "placement.preempt: live"},
+		{"two keys", func(c *Config) { c.Log.Level, c.EIP.Drift = "debug", DriftRespect }, "eip.drift: live, log.level: live"},
+		{"a check", func(c *Config) { c.Health.HTTP = nil }, "health.http: live"},
+		{"a hook", func(c *Config) { c.Hooks.Notify = []string{"/bin/true"} }, "hooks.notify: live"},
+		{"a revoked certificate", func(c *Config) { c.TLS = &TLS{Revoked: []string{"x"}} }, "tls: restart"},
+		{"another address", func(c *Config) { c.EIP.AllocationID = "eipalloc-9" }, "eip.allocation_id: restart"},
+		{"a node", func(c *Config) { c.Nodes = c.Nodes[:1] }, "nodes: restart"},
+		{"the interval", func(c *Config) { c.VRRP.AdvertisementInterval = time.Second }, "vrrp.advertisement_interval: restart"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			before, after := parseExample(t), parseExample(t)
+			before.TLS, after.TLS = nil, nil
+			tt.change(&after)
+			var got []string
+			for _, c := range Diff(before, after) {
+				how := "live"
+				if c.Restart != "" {
+					how = "restart"
+				}
+				got = append(got, c.Key+": "+how)
+			}
+			if text := strings.Join(got, ", "); text != tt.want {
+				t.Errorf("differ: %q, want %q", text, tt.want)
+			}
+		})
+	}
+}
+
+// TestEveryKeyIsSaidToBeLiveOrNot: a new key is not forgotten, and no reason is left behind by one that is gone.
+func TestEveryKeyIsSaidToBeLiveOrNot(t *testing.T) {
+	unused := restarts()
+	var walk func(path string, v reflect.Type)
+	walk = func(path string, v reflect.Type) {
+		if v.Kind() == reflect.Pointer {
+			v = v.Elem()
+		}
+		if _, listed := unused[path]; listed {
+			delete(unused, path)
+		}
+		if v.Kind() == reflect.Struct && isSection(v) {
+			fields := fieldsOf(reflect.New(v).Elem())
+			for _, key := range fields.keys {
+				walk(joinPath(path, key), fields.byKey[key].Type())
+			}
+		} else if why := reasonFor(path); strings.HasPrefix(why, "nobody has said") {
+			t.Errorf("%s: neither live nor restart: list it", path)
+		}
+	}
+	walk("", reflect.TypeFor[Config]())
+	for key := range unused {
+		t.Errorf("%s is listed and is no key", key)
+	}
+}
