@@ -104,6 +104,7 @@ type Core struct {
 	departure departure
 	placement placement
 	report    report
+	raising   raising
 	hint      hint
 }
 
@@ -122,6 +123,7 @@ func (c *Core) Step(now time.Duration, e Event) []Action {
 	c.take(e)
 	c.settle()
 	c.considerReport()
+	c.considerLevel()
 	c.considerWatch()
 	c.considerDeparture()
 	c.considerClaim()
@@ -133,7 +135,7 @@ func (c *Core) Step(now time.Duration, e Event) []Action {
 // Deadline returns when the core wants a Tick, or 0.
 func (c *Core) Deadline() time.Duration {
 	var first time.Duration
-	for _, d := range []time.Duration{c.claim.wakeAt, c.watch.nextAt, c.departure.wakeAt, c.placement.preemptAt, c.report.retryAt, c.silentAt(), c.awakeAt()} {
+	for _, d := range []time.Duration{c.claim.wakeAt, c.watch.nextAt, c.departure.wakeAt, c.placement.preemptAt, c.report.retryAt, c.raising.retryAt, c.silentAt(), c.awakeAt()} {
 		// One that has passed was considered by this step and waits for something else.
 		if d > c.now && (first == 0 || d < first) {
 			first = d
@@ -154,7 +156,7 @@ func (c *Core) take(e Event) {
 	case HealthChecked:
 		c.takeHealth(e)
 	case Reachable:
-		c.placement.reachable = e.Peers
+		c.placement.reachable, c.placement.voters = e.Peers, e.Voters
 	case Proposed:
 		c.takeProposed(e)
 	case Observed:
@@ -214,7 +216,7 @@ func (c *Core) takeLeadership(l Leadership) {
 		c.claim.over()
 	}
 	c.departure.ended()
-	c.placement = placement{}
+	c.placement, c.raising = placement{}, raising{}
 	c.hint.follow()
 	if c.leader() {
 		c.claim.begin(c.now)
@@ -306,6 +308,9 @@ func (c *Core) takeProposed(e Proposed) {
 		if e.Err != nil || e.Result.Denied != "" {
 			c.report.retryAt = c.now + reportRetry
 		}
+	case c.raising.op:
+		c.raising.op = 0
+		c.levelProposed(e)
 	case c.watch.guardOp:
 		c.watch.guardOp = 0
 	}

@@ -25,6 +25,8 @@ type Schedule struct {
 	Steps   []Step
 	// Broken is how many HAProxies are still dead when all other faults have ended.
 	Broken int
+	// Upgrade begins with nodes of an older build; restarts change builds, until all have the newer one.
+	Upgrade bool
 	// Patient waits after the faults until every guard has ended, even if all is well before.
 	Patient bool
 }
@@ -158,6 +160,7 @@ func Draw(seed uint64) Schedule {
 		WAN: simnet.Quality{Least: 500 * time.Microsecond, Most: pick(r, weighted[time.Duration]{3, 5 * time.Millisecond},
 			weighted[time.Duration]{2, 100 * time.Millisecond}, weighted[time.Duration]{1, 800 * time.Millisecond})},
 		Horizon: between(r, 10*time.Second, 60*time.Second),
+		Upgrade: rand.New(rand.NewPCG(seed, 2)).IntN(4) == 0,
 	}
 	if r.IntN(4) == 0 {
 		s.LAN.Loss = r.Float64() * 0.05
