@@ -114,11 +114,12 @@ func memoryDir(t *testing.T) string {
 	return dir
 }
 
-// build builds the program under test as make does.
-func build(t *testing.T, dir string) string {
+// build builds the program under test as make does, with further flags.
+func build(t *testing.T, dir string, flags ...string) string {
 	t.Helper()
 	path := filepath.Join(dir, "hacluster")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/hacluster/hacluster/cmd/hacluster").CombinedOutput()
+	args := append([]string{"build", "-o", path}, flags...)
+	out, err := exec.Command("go", append(args, "github.com/hacluster/hacluster/cmd/hacluster")...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("build hacluster: %v\n%s", err, out)
 	}
