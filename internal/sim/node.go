@@ -37,7 +37,7 @@ func newNode(w *World, index int) (*node, error) {
 		ip: netip.AddrFrom4([4]byte{10, 0, 0, byte(index + 1)}), priority: uint8(200 - 10*index)}
 	n.build = fsm.Newest
 	if w.schedule.Upgrade {
-		n.build = 1
+		n.build = fsm.Level(1 + w.dice.n(int(fsm.Newest)))
 	}
 	n.haproxy = newHAProxy(n.boottime)
 	n.clock.drift = maxDrift * (2*float64(w.dice.n(1001))/1000 - 1)

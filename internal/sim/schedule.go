@@ -25,7 +25,7 @@ type Schedule struct {
 	Steps   []Step
 	// Broken is how many HAProxies are still dead when all other faults have ended.
 	Broken int
-	// Upgrade begins with nodes of an older build; restarts change builds, until all have the newer one.
+	// Upgrade begins with some nodes of an older build. Restarts change builds, back too, until the state refuses that.
 	Upgrade bool
 	// Patient waits after the faults until every guard has ended, even if all is well before.
 	Patient bool
