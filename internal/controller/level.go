@@ -14,11 +14,11 @@ type raising struct {
 }
 
 // considerLevel raises the level as soon as every node knows a higher one. Sooner, it would end those that do not; and there is no way
-// back. Nothing waits for it, so it does not come into the way of a departure.
+// back.
 func (c *Core) considerLevel() {
 	r := &c.raising
 	level := c.understood()
-	if !c.leader() || level <= c.committed.Level || r.op != 0 || c.now < r.retryAt || c.departure.step != staying {
+	if !c.leader() || level <= c.committed.Level || r.op != 0 || c.now < r.retryAt {
 		return
 	}
 	r.op = c.propose(fsm.SetLevel{Origin: c.origin("every node knows it"), Level: level, Needs: c.cfg.Self.Version})

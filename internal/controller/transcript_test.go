@@ -296,11 +296,11 @@ func (p *play) entry(words []string) {
 
 // attributes of a node; the words may say the level that its build knows.
 func (p *play) attributes(name fsm.NodeName, words []string) fsm.Attributes {
-	if name == selfName {
-		return p.cfg.Self
-	}
 	priority := map[fsm.NodeName]uint8{"node-b": 110, "node-c": 90}[name]
 	a := fsm.Attributes{Name: name, Priority: priority, ENI: strings.Replace(string(name), "node", "eni", 1)}
+	if name == selfName {
+		a = p.cfg.Self
+	}
 	for _, w := range words {
 		if level, ok := strings.CutPrefix(w, "level="); ok {
 			a.Level = fsm.Level(p.number(level))
