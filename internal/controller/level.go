@@ -17,15 +17,15 @@ type raising struct {
 // back.
 func (c *Core) considerLevel() {
 	r := &c.raising
-	level := c.understood()
+	level := c.knownByAll()
 	if !c.leader() || level <= c.committed.Level || r.op != 0 || c.now < r.retryAt {
 		return
 	}
 	r.op = c.propose(fsm.SetLevel{Origin: c.origin("every node knows it"), Level: level, Needs: c.cfg.Self.Version})
 }
 
-// understood is the newest level that this build, every voter and every node in the state knows; 0 if one has not said.
-func (c *Core) understood() fsm.Level {
+// knownByAll is the newest level that this build, every voter and every node in the state knows; 0 if one has not said.
+func (c *Core) knownByAll() fsm.Level {
 	if len(c.placement.voters) == 0 {
 		return 0
 	}
