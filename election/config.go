@@ -25,6 +25,9 @@ type StateMachine interface {
 	Snapshot() ([]byte, error)
 	// Restore replaces the whole state by one that Snapshot encoded.
 	Restore(snapshot []byte) error
+	// Check returns an error for a command or a snapshot that a newer build has written and this one cannot read, in a sentence that
+	// names the remedy. It depends on nothing else: the node ends rather than pass it over, and does not start where its store has one.
+	Check(data []byte) error
 }
 
 // Peer is one configured node of the cluster.
@@ -55,6 +58,11 @@ type Config struct {
 	DataDir string
 	// Peers are all configured nodes, this one included.
 	Peers []Peer
+
+	// Level is the newest level of commands and snapshots that this build knows; whoever leads is told it by a node that joins.
+	Level uint8
+	// Admits returns why a build that knows this level may not join, in a sentence that names the remedy. Nil: every build may.
+	Admits func(level uint8) error
 
 	Timing    Timing
 	Snapshots Snapshots

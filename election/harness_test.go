@@ -29,6 +29,17 @@ type ledger struct {
 	entries []string
 	// gate, if set, is called before each Apply.
 	gate func()
+	// unknown is a command that this build cannot read; empty: there is none.
+	unknown string
+}
+
+var errTooOld = errors.New("this build is too old: install the newer one")
+
+func (l *ledger) Check(data []byte) error {
+	if l.unknown != "" && strings.Contains(string(data), l.unknown) {
+		return errTooOld
+	}
+	return nil
 }
 
 func (l *ledger) Apply(_, _ uint64, command []byte) any {
@@ -73,7 +84,12 @@ type process struct {
 // start opens and runs a node. The test ends it, if nobody has.
 func start(t testing.TB, cfg Config) *process {
 	t.Helper()
-	p := &process{ledger: &ledger{}, done: make(chan struct{})}
+	return startWith(t, cfg, &ledger{})
+}
+
+func startWith(t testing.TB, cfg Config, l *ledger) *process {
+	t.Helper()
+	p := &process{ledger: l, done: make(chan struct{})}
 	var err error
 	if p.Node, err = Open(cfg, p.ledger); err != nil {
 		t.Fatalf("open %s: %v", cfg.Name, err)

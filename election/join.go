@@ -26,6 +26,8 @@ type joinRequest struct {
 	Address  string        `json:"address"`
 	// Applied is the joiner's applied index.
 	Applied uint64 `json:"applied_index"`
+	// Level is the newest that the joiner's build knows.
+	Level uint8 `json:"level,omitempty"`
 }
 
 // joinAnswer is the answer of any node.
@@ -53,7 +55,8 @@ func newAdmission() admission {
 
 // askToJoin makes one round: the known leader first, then the others, following a hint once.
 func (n *Node) askToJoin(ctx context.Context, r *raft.Raft) error {
-	request := joinRequest{Node: n.cfg.Name, ServerID: n.self.serverID(), Address: n.cfg.address(), Applied: r.AppliedIndex()}
+	request := joinRequest{Node: n.cfg.Name, ServerID: n.self.serverID(), Address: n.cfg.address(), Applied: r.AppliedIndex(),
+		Level: n.cfg.Level}
 	var waiting []string
 	for _, p := range n.joinOrder(r) {
 		var answer joinAnswer
@@ -135,6 +138,9 @@ func (n *Node) checkJoiner(ctx context.Context, join joinRequest) error {
 	p, ok := n.cfg.peer(join.Node)
 	if !ok || p.Name == n.cfg.Name || p.Address != join.Address || nodeName(join.ServerID) != join.Node {
 		return fmt.Errorf("node %q at %s is not among the peers that leader %s is configured with: add it there", join.Node, join.Address, n.cfg.Name)
+	}
+	if err := n.cfg.admits(join.Level); err != nil {
+		return fmt.Errorf("leader %s does not let %s in: %w", n.cfg.Name, join.Node, err)
 	}
 	present, err := n.ask(ctx, join.Node)
 	if err != nil {

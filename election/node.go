@@ -67,7 +67,7 @@ func newNode(cfg Config, sm StateMachine) *Node {
 // Open opens the store and the listener and finds out who this node is. It starts nothing. The caller must call Run or Close.
 //
 // Its errors are sentences for the operator that name the remedy: an invalid configuration, a port in use, a data dir that
-// cannot be used or belongs to another node, a store that is damaged or locked by another process.
+// cannot be used or belongs to another node, a store that is damaged, locked by another process, or of a newer build.
 func Open(cfg Config, sm StateMachine) (*Node, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
@@ -84,6 +84,9 @@ func Open(cfg Config, sm StateMachine) (*Node, error) {
 	if n.store, err = openStore(cfg.DataDir, raftLogger(n.log)); err != nil {
 		n.mux.close()
 		return nil, err
+	}
+	if err := n.store.readable(sm.Check); err != nil {
+		return nil, errors.Join(err, n.Close())
 	}
 	if n.self, n.origin, err = identify(cfg, n.store); err != nil {
 		return nil, errors.Join(err, n.Close())
@@ -187,7 +190,7 @@ func (n *Node) startRaft(parts raftParts) (*raft.Raft, error) {
 	}
 	done := make(chan started, 1)
 	go func() {
-		r, err := raft.NewRaft(n.raftConfig(), machine{n.machine}, parts.logs, parts.stable, parts.snapshots, parts.transport)
+		r, err := raft.NewRaft(n.raftConfig(), &machine{StateMachine: n.machine, end: n.fail}, parts.logs, parts.stable, parts.snapshots, parts.transport)
 		done <- started{r, err}
 	}()
 	select {

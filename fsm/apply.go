@@ -1,6 +1,9 @@
 package fsm
 
-import "slices"
+import (
+	"errors"
+	"slices"
+)
 
 // Denial says why an entry changed nothing.
 type Denial string
@@ -9,6 +12,12 @@ type Denial string
 const (
 	// DeniedMalformed: the bytes are no command that this build understands.
 	DeniedMalformed Denial = "malformed command"
+	// DeniedNewer: the command is of a level that this build does not know. Nothing was applied, the index included; see Level.Check.
+	DeniedNewer Denial = "newer than this build"
+	// DeniedLevel: the state is not at the command's level yet.
+	DeniedLevel Denial = "above the level of the state"
+	// DeniedTooOld: a node's build does not know the level.
+	DeniedTooOld Denial = "the build of a node is too old"
 	// DeniedTerm: proposed in one term, appended in another.
 	DeniedTerm Denial = "proposed in another term"
 	// DeniedUnknownNode: the node is not a member.
@@ -54,16 +63,34 @@ type Grant struct {
 func (g Grant) Atomic() bool { return g.Mode == Handover || g.Mode == Seizure }
 
 // Apply applies the log entry (index, term, command) and answers it. Bytes that are no command change nothing but the
-// index, and never panic: whatever is in the log must be passable by every build.
+// index, and never panic. A command for which Newest.Check returns an error must not be passed to it.
 func (s *State) Apply(index, term uint64, command []byte) Result {
+	return s.apply(Newest, index, term, command)
+}
+
+// apply is Apply of a build that knows levels up to knows. What it denies by level, every build that gets this far denies.
+func (s *State) apply(knows Level, index, term uint64, command []byte) Result {
+	c, err := decode(knows, command)
+	if errors.As(err, new(*NewerError)) {
+		return denied(DeniedNewer)
+	}
 	s.Index, s.Term = index, term
-	c, err := Decode(command)
 	if err != nil {
 		return denied(DeniedMalformed)
 	}
 	if c.term() != term {
 		return denied(DeniedTerm)
 	}
+	if raise, ok := c.(SetLevel); ok {
+		return s.setLevel(raise)
+	}
+	if c.level() > s.Level {
+		return denied(DeniedLevel)
+	}
+	return s.execute(c)
+}
+
+func (s *State) execute(c Command) Result {
 	switch c := c.(type) {
 	case Claim:
 		return s.claim(c)

@@ -167,6 +167,7 @@ func TestEntryOfAnotherTerm(t *testing.T) {
 		GuardDone{Origin: old, Node: "a", AllocationID: eip, Association: "x1", Through: 9},
 		SetHealth{Origin: old, Node: "a"}, SetDrain{Origin: old, Node: "a", Drained: true},
 		UpsertNode{Origin: old, Node: Attributes{Name: "a", Priority: 1}}, RemoveNode{Origin: old, Node: "a"},
+		SetLevel{Origin: old, Level: Newest},
 	} {
 		if r := c.apply(command); r.Denied != DeniedTerm {
 			t.Errorf("%T of term 1 in the log of term 2: denied=%q, want %q", command, r.Denied, DeniedTerm)
@@ -410,7 +411,8 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 	tests := []struct{ name, bytes, want string }{
 		{"nothing", "", "malformed"},
-		{"a newer version", "\x02" + string(good[1:]), "unknown encoding version"},
+		{"a newer level", "\x63" + string(good[1:]), "level 99"},
+		{"another level than the command's", "\x02" + string(good[1:]), "malformed"},
 		{"an unknown kind", "\x01" + `{"kind":"explode","body":{}}`, "malformed"},
 		{"an unknown field", "\x01" + `{"kind":"set-health","body":{"term":1,"node":"a","sick":true}}`, "malformed"},
 		{"no JSON", "\x01{", "malformed"},

@@ -36,7 +36,7 @@ func benchState(history int) State {
 func benchAttributes(name NodeName, i int) Attributes {
 	return Attributes{
 		Name: name, Address: fmt.Sprintf("10.20.0.%d:7400", 11+i), Priority: 100,
-		ENI: fmt.Sprintf("eni-0123456789abcdef%d", i), PrivateIP: fmt.Sprintf("10.20.0.%d", 11+i), Version: "v1.0.0",
+		ENI: fmt.Sprintf("eni-0123456789abcdef%d", i), PrivateIP: fmt.Sprintf("10.20.0.%d", 11+i), Version: "v1.0.0", Level: Newest,
 	}
 }
 
@@ -64,6 +64,7 @@ func benchCommands() []Command {
 		SetDrain{Origin: o, Node: benchHolder},
 		UpsertNode{Origin: o, Node: benchAttributes(benchHolder, 0)},
 		RemoveNode{Origin: o, Node: benchGuest},
+		SetLevel{Origin: o, Level: Newest, Needs: "v1.0.0"},
 	}
 }
 
@@ -84,7 +85,7 @@ func BenchmarkApply(b *testing.B) {
 			address, guest := s.Addresses[eip], s.Nodes[benchGuest]
 			b.ReportAllocs()
 			for b.Loop() {
-				s.Addresses[eip], s.Nodes[benchGuest] = address, guest // what the command before changed
+				s.Addresses[eip], s.Nodes[benchGuest], s.Level = address, guest, 1 // what the command before changed
 				if r := s.Apply(1001, benchTerm, entry); r.Denied != "" {
 					b.Fatal(r.Denied)
 				}

@@ -50,6 +50,8 @@ type Command interface {
 	kind() kind
 	// term in which the proposer is leader.
 	term() uint64
+	// level at which builds understand it.
+	level() Level
 }
 
 // Origin is what all commands say of themselves.
@@ -142,6 +144,15 @@ type RemoveNode struct {
 	Node NodeName `json:"node"`
 }
 
+// SetLevel raises the level of the state: from here on commands up to this level are accepted, and no build that knows less can take part.
+// It is denied while some node's build does.
+type SetLevel struct {
+	Origin
+	Level Level `json:"level"`
+	// Needs is the version of the proposer's build: what an older one is told to install.
+	Needs string `json:"needs,omitempty"`
+}
+
 type kind string
 
 const (
@@ -153,6 +164,7 @@ const (
 	kindSetDrain   kind = "set-drain"
 	kindUpsertNode kind = "upsert-node"
 	kindRemoveNode kind = "remove-node"
+	kindSetLevel   kind = "set-level"
 )
 
 func (Claim) kind() kind      { return kindClaim }
@@ -163,15 +175,10 @@ func (SetHealth) kind() kind  { return kindSetHealth }
 func (SetDrain) kind() kind   { return kindSetDrain }
 func (UpsertNode) kind() kind { return kindUpsertNode }
 func (RemoveNode) kind() kind { return kindRemoveNode }
-
-// encodingVersion is the first byte of every command. A reader that does not know it must not guess.
-const encodingVersion = 1
+func (SetLevel) kind() kind   { return kindSetLevel }
 
 // maxCommandSize bounds one command in bytes; the largest real one has a few hundred.
 const maxCommandSize = 64 << 10
-
-// ErrUnknownVersion says that a command or snapshot was written by a newer build.
-var ErrUnknownVersion = errors.New("unknown encoding version")
 
 // ErrMalformed says that bytes are no command or no snapshot.
 var ErrMalformed = errors.New("malformed")
@@ -181,8 +188,11 @@ type envelope struct {
 	Body json.RawMessage `json:"body"`
 }
 
-// Encode returns the log entry's bytes: one version byte, then JSON.
+// Encode returns the log entry's bytes: the command's level in one byte, then JSON.
 func Encode(c Command) ([]byte, error) {
+	if c.level() > Newest {
+		return nil, fmt.Errorf("encode %s of level %d: this build knows levels up to %d", c.kind(), c.level(), Newest)
+	}
 	body, err := json.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", c.kind(), err)
@@ -191,22 +201,29 @@ func Encode(c Command) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", c.kind(), err)
 	}
-	return append([]byte{encodingVersion}, text...), nil
+	return append([]byte{byte(c.level())}, text...), nil
 }
 
-// Decode reads what Encode wrote. Errors wrap ErrUnknownVersion or ErrMalformed.
-func Decode(b []byte) (Command, error) {
+// Decode reads what Encode wrote. Errors wrap *NewerError or ErrMalformed.
+func Decode(b []byte) (Command, error) { return decode(Newest, b) }
+
+func decode(knows Level, b []byte) (Command, error) {
+	if err := knows.Check(b); err != nil {
+		return nil, fmt.Errorf("decode command: %w", err)
+	}
 	if len(b) == 0 || len(b) > maxCommandSize {
 		return nil, fmt.Errorf("decode command of %d bytes: %w", len(b), ErrMalformed)
-	}
-	if b[0] != encodingVersion {
-		return nil, fmt.Errorf("decode command of version %d: %w", b[0], ErrUnknownVersion)
 	}
 	var e envelope
 	if err := strictUnmarshal(b[1:], &e); err != nil {
 		return nil, fmt.Errorf("decode command: %w: %w", ErrMalformed, err)
 	}
-	return decodeBody(e)
+	c, err := decodeBody(e)
+	if err == nil && c.level() != Level(b[0]) {
+		// A build that knows no more than that first byte does not know the command.
+		return nil, fmt.Errorf("decode %s of level %d, said to be of level %d: %w", e.Kind, c.level(), b[0], ErrMalformed)
+	}
+	return c, err
 }
 
 func decodeBody(e envelope) (Command, error) {
@@ -227,6 +244,8 @@ func decodeBody(e envelope) (Command, error) {
 		return decodeAs[UpsertNode](e)
 	case kindRemoveNode:
 		return decodeAs[RemoveNode](e)
+	case kindSetLevel:
+		return decodeAs[SetLevel](e)
 	default:
 		return nil, fmt.Errorf("decode command of kind %q: %w", e.Kind, ErrMalformed)
 	}

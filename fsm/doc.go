@@ -13,6 +13,9 @@
 //   - The attempts. An atomic AssociateAddress whose answer never came may still land; it is remembered until its own answer
 //     or a committed [GuardDone].
 //
+// Builds that know different commands share a cluster: what each command and each state needs of a build is its [Level]. Up to there all
+// builds agree; beyond it a build must end, which [Level.Check] says.
+//
 // The package holds values only: no network, no operating system, no clock, no goroutine, no AWS. Times in commands are the
 // proposer's word and serve people, never decisions.
 package fsm

@@ -19,6 +19,8 @@ func situations(t *testing.T) []State {
 		func(c *cluster) { c.holds("a", Balanced, "x1"); c.release("a", true) },
 		func(c *cluster) { c.holds("a", Balanced, "x1"); c.release("a", true); c.claim("b", Balanced, Handover) },
 		func(c *cluster) { c.holds("a", Strict, "x1"); c.claim("b", Strict, Takeover) },
+		func(c *cluster) { c.upgraded("a", "b", "c") },
+		func(c *cluster) { c.upgraded("a", "b", "c"); c.raise(Newest) },
 	}
 	states := make([]State, 0, len(stories))
 	for _, tell := range stories {
@@ -38,6 +40,12 @@ func FuzzApply(f *testing.F) {
 		one, other := before.Clone(), before.Clone()
 		index, term := before.Index+1, uint64(1)
 		result := one.Apply(index, term, entry)
+		if Newest.Check(entry) != nil {
+			if d := cmp.Diff(before, one); d != "" || result.Denied != DeniedNewer {
+				t.Fatalf("an entry that this build cannot read was answered %+v, and:\n%s", result, d)
+			}
+			return
+		}
 		if again := other.Apply(index, term, entry); again != result {
 			t.Fatalf("two replicas answer %+v and %+v", result, again)
 		}

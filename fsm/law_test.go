@@ -21,7 +21,7 @@ func drawCommand(t *rapid.T, term uint64) Command {
 	node, id := someNode.Draw(t, "node"), someID.Draw(t, "id")
 	index := uint64(rapid.IntRange(0, 40).Draw(t, "claim"))
 	flag := rapid.Bool().Draw(t, "flag")
-	switch rapid.IntRange(0, 7).Draw(t, "kind") {
+	switch rapid.IntRange(0, 8).Draw(t, "kind") {
 	case 0:
 		return Claim{Origin: o, Node: node, AllocationID: eip, Fencing: someFence.Draw(t, "fencing"), Mode: someModes.Draw(t, "mode"), Observed: flag, Association: id}
 	case 1:
@@ -35,9 +35,11 @@ func drawCommand(t *rapid.T, term uint64) Command {
 	case 5:
 		return SetDrain{Origin: o, Node: node, Drained: flag}
 	case 6:
-		return UpsertNode{Origin: o, Node: Attributes{Name: node, Priority: 100}}
-	default:
+		return UpsertNode{Origin: o, Node: Attributes{Name: node, Priority: 100, Level: Level(rapid.IntRange(0, 2).Draw(t, "level"))}}
+	case 7:
 		return RemoveNode{Origin: o, Node: node}
+	default:
+		return SetLevel{Origin: o, Level: Level(rapid.IntRange(0, int(Newest)).Draw(t, "level")), Needs: "v2"}
 	}
 }
 

@@ -14,6 +14,11 @@ type State struct {
 	Index uint64 `json:"index"`
 	Term  uint64 `json:"term"`
 
+	// Level is that of the commands which are accepted by now; a snapshot has it in its first byte.
+	Level Level `json:"-"`
+	// Needs is a version that knows the level, "" at level 1.
+	Needs string `json:"needs,omitempty"`
+
 	Addresses map[AllocationID]Address `json:"addresses"`
 	Nodes     map[NodeName]Node        `json:"nodes"`
 	// History of transitions, oldest first, at most historyLimit.
@@ -80,6 +85,10 @@ type Attributes struct {
 	ENI       string   `json:"eni,omitempty"`
 	PrivateIP string   `json:"private_ip,omitempty"`
 	Version   string   `json:"version,omitempty"`
+	// Level is the newest that the node's build knows.
+	Level Level `json:"level,omitempty"`
+	// VRRPAddress is where its adverts come from. It is of level 2; see At.
+	VRRPAddress string `json:"vrrp_address,omitempty"`
 }
 
 // Node is a member with its committed condition.
@@ -107,9 +116,9 @@ type Transition struct {
 	Reason      string        `json:"reason,omitempty"`
 }
 
-// New returns the empty state.
+// New returns the empty state, at level 1: what a new cluster's nodes know is not known yet.
 func New() State {
-	return State{Addresses: map[AllocationID]Address{}, Nodes: map[NodeName]Node{}}
+	return State{Level: 1, Addresses: map[AllocationID]Address{}, Nodes: map[NodeName]Node{}}
 }
 
 // Clone returns a copy that shares nothing with s.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hacluster/hacluster/election"
+	"github.com/hacluster/hacluster/fsm"
 	"github.com/hacluster/hacluster/internal/adminapi"
 	"github.com/hacluster/hacluster/internal/boottime"
 	"github.com/hacluster/hacluster/internal/config"
@@ -146,6 +147,7 @@ func openAgent(ctx context.Context, cfg config.Config, again *reloader) (*agent,
 	replica := controller.NewReplica()
 	lateRPC := &lateHandler{}
 	ec := electionConfig(cfg, lateRPC, log)
+	ec.Level, ec.Admits = uint8(fsm.Newest), replica.Admits
 	if keys != nil {
 		ec.Security = keys
 	}

@@ -69,6 +69,7 @@ func printStatus(w io.Writer, s adminapi.Status) error {
 	if s.StoreError != "" {
 		fmt.Fprintf(w, "the disk of this node refuses writes, and it falls behind: make room or mend it: %s\n", s.StoreError)
 	}
+	fmt.Fprintln(w, levelLine(s))
 	printTLS(w, s)
 	if h := s.Hints; h.Asked > 0 {
 		fmt.Fprintf(w, "adverts of a leader were missing %d times: %d refuted by others, %d elections\n", h.Asked, h.Refuted, h.Sent)
@@ -127,11 +128,29 @@ func holderLine(a adminapi.Address) string {
 	}
 }
 
+// levelLine says which level is in use and, while it is not the newest that this node knows, whom it waits for.
+func levelLine(s adminapi.Status) string {
+	l := s.Level
+	line := fmt.Sprintf("version %s, level %d of %d", s.Version, l.InUse, l.Known)
+	if l.InUse >= l.Known || len(l.WaitsFor) == 0 {
+		return line
+	}
+	var nodes []string
+	for _, name := range l.WaitsFor {
+		version := "which has not said its version"
+		if i := slices.IndexFunc(s.Nodes, func(n adminapi.Node) bool { return n.Name == name && n.Version != "" }); i >= 0 {
+			version = s.Nodes[i].Version
+		}
+		nodes = append(nodes, fmt.Sprintf("%s (%s)", name, version))
+	}
+	return line + ": waits for " + strings.Join(nodes, ", ")
+}
+
 func printNodes(w io.Writer, s adminapi.Status) error {
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(tw, "NODE\tADDRESS\tPRIORITY\tHAPROXY\tEC2\tROLE")
+	fmt.Fprintln(tw, "NODE\tADDRESS\tPRIORITY\tVERSION\tHAPROXY\tEC2\tROLE")
 	for _, n := range s.Nodes {
-		fmt.Fprintf(tw, "%s\t%s\t%d\t%s\t%s\t%s\n", n.Name, n.Address, n.Priority, haproxyWord(n), yesNo(n.EC2, "reached", "out of reach"), roleWord(n, s))
+		fmt.Fprintf(tw, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", n.Name, n.Address, n.Priority, n.Version, haproxyWord(n), yesNo(n.EC2, "reached", "out of reach"), roleWord(n, s))
 	}
 	return tw.Flush()
 }

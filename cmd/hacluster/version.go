@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hacluster/hacluster/fsm"
 )
 
 // version is set by the Makefile with -ldflags -X.
@@ -14,10 +16,10 @@ var version = "dev"
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Print the version, the commit and the Go release it was built with",
+		Short: "Print the version, the level it knows (docs/UPGRADE.md), the commit and the Go release it was built with",
 		Args:  cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) {
-			fmt.Fprintf(cmd.OutOrStdout(), "hacluster %s (commit %s, %s, %s/%s)\n", version, commit(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Fprintf(cmd.OutOrStdout(), "hacluster %s (level %d, commit %s, %s, %s/%s)\n", version, fsm.Newest, commit(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		},
 	}
 }

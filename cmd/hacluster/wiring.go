@@ -80,9 +80,13 @@ func coreConfig(cfg config.Config) controller.Config {
 	for _, n := range cfg.Nodes {
 		senders[n.VRRPAddress] = fsm.NodeName(n.Name)
 	}
+	attributes := fsm.Attributes{Name: fsm.NodeName(self.Name), Address: self.Address.String(), Priority: uint8(self.Priority),
+		Witness: self.Witness, Version: version, Level: fsm.Newest}
+	if self.VRRPAddress.IsValid() {
+		attributes.VRRPAddress = self.VRRPAddress.String()
+	}
 	return controller.Config{
-		Self: fsm.Attributes{Name: fsm.NodeName(self.Name), Address: self.Address.String(), Priority: uint8(self.Priority),
-			Witness: self.Witness, Version: version},
+		Self:      attributes,
 		Addresses: addresses(cfg), MasterOfAny: cfg.EIP.MasterWhen == config.MasterWhenAny,
 		Fencing: fsm.Fencing(cfg.EIP.Fencing), Drift: controller.DriftPolicy(cfg.EIP.Drift),
 		Timing: timing,

@@ -30,6 +30,7 @@ type Status struct {
 	Phase string `json:"phase"`
 	// StoreError says why this node's disk takes no more entries; it falls behind.
 	StoreError string `json:"store_error,omitempty"`
+	Level      Level  `json:"level"`
 	// Holder of all addresses; empty while they are not with one node.
 	Holder    string    `json:"holder"`
 	Addresses []Address `json:"addresses"`
@@ -88,6 +89,7 @@ type Node struct {
 	Drained   bool   `json:"drained"`
 	PrivateIP string `json:"private_ip,omitempty"`
 	Reason    string `json:"reason,omitempty"`
+	Version   string `json:"version,omitempty"`
 }
 
 // Transition is one line of the history.
@@ -115,7 +117,7 @@ func describe(id Identity, v *controller.View, traffic *controller.Traffic, raft
 		Cluster: id.Cluster, Node: id.Node, Version: id.Version,
 		State: string(v.State), Healthy: v.Healthy || id.Witness, Health: v.Health, EC2: v.EC2,
 		Leader: string(v.Leadership.Leader), Term: v.Leadership.Term,
-		Phase: raft.Phase, StoreError: raft.StoreError,
+		Phase: raft.Phase, StoreError: raft.StoreError, Level: describeLevel(v, raft),
 		Addresses: addresses(v),
 		Hints:     v.Hints, Refusals: raft.Refusals, VRRP: describeTraffic(traffic), AppliedIndex: v.Committed.Index,
 	}
@@ -123,7 +125,7 @@ func describe(id Identity, v *controller.View, traffic *controller.Traffic, raft
 	s.Holder = commonHolder(s.Addresses)
 	for _, n := range v.Committed.Nodes {
 		s.Nodes = append(s.Nodes, Node{Name: string(n.Name), Address: n.Address, Priority: int(n.Priority), Witness: n.Witness,
-			Healthy: n.Healthy, EC2: n.EC2, Drained: n.Drained, PrivateIP: n.PrivateIP, Reason: n.Reason})
+			Healthy: n.Healthy, EC2: n.EC2, Drained: n.Drained, PrivateIP: n.PrivateIP, Reason: n.Reason, Version: n.Version})
 	}
 	slices.SortFunc(s.Nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
 	s.History = transitions(v.Committed.History)

@@ -124,6 +124,7 @@ type Core struct {
 	drain     drain
 	placement placement
 	report    report
+	raising   raising
 	hint      hint
 	failures  failures
 	givenBack struct { // the leadership, to a deposed holder
@@ -151,6 +152,7 @@ func (c *Core) Step(now time.Duration, e Event) []Action {
 	c.take(e)
 	c.settle()
 	c.considerReport()
+	c.considerLevel()
 	c.considerWatch()
 	c.considerDeparture()
 	for _, a := range c.charges {
@@ -170,7 +172,7 @@ func (c *Core) Deadline() time.Duration {
 			first = d
 		}
 	}
-	for _, d := range [...]time.Duration{c.departure.wakeAt, c.placement.preemptAt, c.placement.dampedUntil, c.report.retryAt, c.silentAt(), c.awakeAt()} {
+	for _, d := range [...]time.Duration{c.departure.wakeAt, c.placement.preemptAt, c.placement.dampedUntil, c.report.retryAt, c.raising.retryAt, c.silentAt(), c.awakeAt()} {
 		consider(d)
 	}
 	for _, a := range c.charges {
@@ -195,7 +197,7 @@ func (c *Core) take(e Event) {
 	case HealthChecked:
 		c.takeHealth(e)
 	case Reachable:
-		c.placement.reachable = e.Peers
+		c.placement.reachable, c.placement.voters = e.Peers, e.Voters
 	case Proposed:
 		c.takeProposed(e)
 	case Observed:
@@ -262,7 +264,7 @@ func (c *Core) takeLeadership(l Leadership) {
 		c.reason = "leadership lost"
 	}
 	c.departure.ended()
-	c.placement = placement{}
+	c.placement, c.raising = placement{}, raising{}
 	c.hint.follow()
 	for _, a := range c.charges {
 		a.leaving = 0
@@ -351,8 +353,12 @@ func (c *Core) takeProposed(e Proposed) {
 			c.report.retryAt = c.now + reportRetry
 		}
 	}
-	if e.Op == c.drain.op {
+	switch e.Op {
+	case c.drain.op:
 		c.drainProposed(e)
+	case c.raising.op:
+		c.raising.op = 0
+		c.levelProposed(e)
 	}
 	for _, a := range c.charges {
 		a.takeProposed(e)

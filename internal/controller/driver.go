@@ -30,6 +30,7 @@ type Quorum interface {
 	Evidence(term uint64) (t0 time.Duration, ok bool)
 	Refresh(ctx context.Context, term uint64, notBefore time.Duration) error
 	Reachable(within time.Duration) []string
+	Voters() []string
 }
 
 // Peers carries requests to other nodes.
@@ -121,7 +122,7 @@ type Driver struct {
 	reigning  atomic.Uint64 // term of the reign on the wire
 	view      atomic.Pointer[View]
 	contact   *time.Ticker // runs while this node leads
-	reachable string       // what was last told to the core
+	reachable string       // what was last told to the core: who answers, who votes
 }
 
 // leadership is the context of the calls made as leader of one term.
@@ -271,15 +272,15 @@ func (d *Driver) leadershipChanged(work context.Context, l election.Leadership) 
 	return Leadership{Term: l.Term, Leader: fsm.NodeName(l.Leader), Self: l.Self}
 }
 
-// contacts tells the core which peers answer, when that changes.
+// contacts tells the core which peers answer and who votes, when that changes.
 func (d *Driver) contacts() Event {
 	if d.lead.term == 0 {
 		return nil
 	}
-	names := d.ports.Quorum.Reachable(contactWithin)
-	if now := fmt.Sprint(names); now != d.reachable {
+	names, voters := d.ports.Quorum.Reachable(contactWithin), d.ports.Quorum.Voters()
+	if now := fmt.Sprint(names, voters); now != d.reachable {
 		d.reachable = now
-		return Reachable{Peers: nodeNames(names)}
+		return Reachable{Peers: nodeNames(names), Voters: nodeNames(voters)}
 	}
 	return nil
 }

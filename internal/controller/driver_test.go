@@ -99,6 +99,7 @@ func (w *world) Evidence(uint64) (time.Duration, bool) {
 
 func (w *world) Refresh(context.Context, uint64, time.Duration) error { return nil }
 func (w *world) Reachable(time.Duration) []string                     { return []string{"node-b", "node-c"} }
+func (w *world) Voters() []string                                     { return []string{"node-a", "node-b", "node-c"} }
 
 func (w *world) Call(context.Context, string, string, any, any) error {
 	return errors.New("connection refused")

@@ -29,8 +29,8 @@ type HealthChecked struct {
 	Reason  string
 }
 
-// Reachable lists the peers that acknowledged this leader lately.
-type Reachable struct{ Peers []fsm.NodeName }
+// Reachable lists the peers that acknowledged this leader lately, and the nodes that vote.
+type Reachable struct{ Peers, Voters []fsm.NodeName }
 
 // Proposed answers a Propose.
 type Proposed struct {

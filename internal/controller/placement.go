@@ -11,7 +11,8 @@ import (
 // placement decides who should hold.
 type placement struct {
 	reachable []fsm.NodeName
-	preemptAt time.Duration // a better candidate has been there since preemptAt - PreemptDelay
+	voters    []fsm.NodeName // none: not told yet
+	preemptAt time.Duration  // a better candidate has been there since preemptAt - PreemptDelay
 	better    fsm.NodeName
 	// dampedUntil is when the next candidate for a preemption stops being the last choice.
 	dampedUntil time.Duration

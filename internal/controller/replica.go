@@ -48,6 +48,16 @@ func (r *Replica) Restore(b []byte) error {
 	return nil
 }
 
+// Check implements election.StateMachine.
+func (r *Replica) Check(data []byte) error { return fsm.Newest.Check(data) }
+
+// Admits returns why a build that knows this level is too old to join; see election.Config.
+func (r *Replica) Admits(level uint8) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.state.Admits(fsm.Level(level))
+}
+
 // State returns a copy.
 func (r *Replica) State() fsm.State {
 	r.mu.RLock()

@@ -42,9 +42,10 @@ func (c *Core) facts() Facts {
 	return Facts{Node: c.cfg.Self, Healthy: c.health.Healthy, EC2: c.watch.reached, Reason: c.health.Reason}
 }
 
+// agreed compares what may be committed at the present level: what is above it follows when the level rises.
 func (c *Core) agreed(f Facts) bool {
 	n, known := c.committed.Nodes[f.Node.Name]
-	return known && n.Attributes == f.Node && n.Healthy == f.Healthy && n.EC2 == f.EC2
+	return known && n.Attributes == f.Node.At(c.committed.Level) && n.Healthy == f.Healthy && n.EC2 == f.EC2
 }
 
 // proposeFacts commits what differs: first who the node is, then, with the next report, how it is.
@@ -53,8 +54,8 @@ func (c *Core) proposeFacts(f Facts) Op {
 		return 0
 	}
 	n, known := c.committed.Nodes[f.Node.Name]
-	if !known || n.Attributes != f.Node {
-		return c.propose(fsm.UpsertNode{Origin: c.origin("joined"), Node: f.Node})
+	if node := f.Node.At(c.committed.Level); !known || n.Attributes != node {
+		return c.propose(fsm.UpsertNode{Origin: c.origin("joined"), Node: node})
 	}
 	return c.propose(fsm.SetHealth{Origin: c.origin(f.Reason), Node: f.Node.Name, Healthy: f.Healthy, EC2: f.EC2})
 }

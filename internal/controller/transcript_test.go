@@ -78,7 +78,8 @@ type play struct {
 	term      uint64
 	out       strings.Builder
 	proposals []Propose
-	pending   map[string]Op    // newest outstanding operation by kind
+	pending   map[string]Op // newest outstanding operation by kind
+	contacts  Reachable
 	id        fsm.AllocationID // that a line is about: the first, or the second with "/2" behind the verb
 }
 
@@ -151,6 +152,10 @@ func (p *play) configure(words []string) {
 			p.cfg.MasterOfAny = value == "any"
 		case "damping": // failures within a minute, so many minutes to wait
 			p.cfg.Damping = Damping{Failures: int(p.number(value)), Within: time.Minute, Wait: time.Minute}
+		case "level":
+			p.cfg.Self.Level = fsm.Level(p.number(value))
+		case "vrrp":
+			p.cfg.Self.VRRPAddress = value
 		case "priority":
 			p.cfg.Self.Priority = uint8(p.number(value))
 		default:
@@ -172,11 +177,11 @@ func (p *play) event(verb string, words []string, rest string) Event {
 	case "health":
 		return HealthChecked{Healthy: words[0] == "up", Reason: strings.Join(words[1:], " ")}
 	case "reachable":
-		var peers []fsm.NodeName
-		for _, w := range words {
-			peers = append(peers, fsm.NodeName(w))
-		}
-		return Reachable{Peers: peers}
+		p.contacts.Peers = nodeNames(words)
+		return p.contacts
+	case "voters":
+		p.contacts.Voters = nodeNames(words)
+		return p.contacts
 	case "read":
 		return p.read(rest)
 	case "called":
@@ -192,7 +197,7 @@ func (p *play) event(verb string, words []string, rest string) Event {
 	case "reported":
 		return ReportDelivered{Op: p.take("report"), Err: failure(rest)}
 	case "peer-reports":
-		return PeerReported{Facts: Facts{Node: fsm.Attributes{Name: fsm.NodeName(words[0]), Priority: 100}, Healthy: words[1] == "up", EC2: true}}
+		return PeerReported{Facts: Facts{Node: p.attributes(fsm.NodeName(words[0]), words), Healthy: words[1] == "up", EC2: true}}
 	case "release-asked":
 		return ReleaseAsked{Op: 900, Address: p.id, Term: p.number(words[0]), Ends: p.number(words[1])}
 	case "transfer-asked":
@@ -305,7 +310,7 @@ func (p *play) entry(words []string) {
 	claim := p.state.Addresses[p.id].Claim
 	switch {
 	case words[0] == "node":
-		p.apply(fsm.UpsertNode{Origin: o, Node: p.attributes(name)})
+		p.apply(fsm.UpsertNode{Origin: o, Node: p.attributes(name, words).At(p.state.Level)})
 		p.apply(fsm.SetHealth{Origin: o, Node: name, Healthy: !slices.Contains(words, "unhealthy"), EC2: !slices.Contains(words, "cut-off")})
 		p.apply(fsm.SetDrain{Origin: o, Node: name, Drained: slices.Contains(words, "drained")})
 	case words[2] == "claims":
@@ -322,6 +327,8 @@ func (p *play) entry(words []string) {
 		p.apply(fsm.Release{Origin: o, Node: name, AllocationID: p.id, Ends: claim.Index, Settled: true, Foreign: fsm.AssociationID(words[3])})
 	case words[2] == "fails", words[2] == "recovers":
 		p.apply(fsm.SetHealth{Origin: o, Node: name, Healthy: words[2] == "recovers", EC2: true})
+	case words[2] == "knows":
+		p.apply(fsm.UpsertNode{Origin: o, Node: p.attributes(name, words).At(p.state.Level)})
 	case words[2] == "drains":
 		p.apply(fsm.SetDrain{Origin: o, Node: name, Drained: true})
 	default:
@@ -332,12 +339,19 @@ func (p *play) entry(words []string) {
 	}
 }
 
-func (p *play) attributes(name fsm.NodeName) fsm.Attributes {
-	if name == selfName {
-		return p.cfg.Self
-	}
+// attributes of a node; the words may say the level that its build knows.
+func (p *play) attributes(name fsm.NodeName, words []string) fsm.Attributes {
 	priority := map[fsm.NodeName]uint8{"node-b": 110, "node-c": 90}[name]
-	return fsm.Attributes{Name: name, Priority: priority, ENI: strings.Replace(string(name), "node", "eni", 1)}
+	a := fsm.Attributes{Name: name, Priority: priority, ENI: strings.Replace(string(name), "node", "eni", 1)}
+	if name == selfName {
+		a = p.cfg.Self
+	}
+	for _, w := range words {
+		if level, ok := strings.CutPrefix(w, "level="); ok {
+			a.Level = fsm.Level(p.number(level))
+		}
+	}
+	return a
 }
 
 func (p *play) apply(c fsm.Command) fsm.Result {
@@ -478,7 +492,12 @@ func describeBody(c fsm.Command) string {
 	case fsm.SetDrain:
 		return fmt.Sprintf("%s is drained=%v (%s)", c.Node, c.Drained, c.Reason)
 	case fsm.UpsertNode:
+		if c.Node.Level != 0 {
+			return fmt.Sprintf("%s is a member, knows level %d, vrrp=%q", c.Node.Name, c.Node.Level, c.Node.VRRPAddress)
+		}
 		return fmt.Sprintf("%s is a member", c.Node.Name)
+	case fsm.SetLevel:
+		return fmt.Sprintf("level %d (%s)", c.Level, c.Reason)
 	}
 	return fmt.Sprintf("%+v", c)
 }

@@ -99,7 +99,9 @@ func TestCallsEndWithTheLeadership(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := f.clusters[0]
-	first, second := c.nodes[1], c.nodes[2]
+	holder, first, second := c.leader, c.nodes[1], c.nodes[2]
+	c.elect(first)
+	f.time.runUntil(f.time.now+10*time.Second, func() bool { return c.leader == holder }) // given back, once a minute
 	c.elect(first)
 	f.time.runUntil(f.time.now+time.Minute, func() bool { return first.call != 0 })
 	if first.call == 0 {

@@ -110,6 +110,16 @@ func (n *Node) Start(process string) error {
 	return nil
 }
 
+// Install puts another build of hacluster on the node. An agent that runs is the one from before until it is stopped and started.
+func (n *Node) Install(program string) {
+	n.bins.hacluster = program
+	for i, p := range n.programs {
+		if p.Name == agent {
+			n.programs[i].Argv = append([]string{program}, p.Argv[1:]...)
+		}
+	}
+}
+
 // Command runs the hacluster command line against the agent of the node and returns what it printed.
 func (n *Node) Command(ctx context.Context, args ...string) ([]byte, error) {
 	return n.command(ctx, args...)

@@ -29,6 +29,7 @@ const PhaseRunning = "running"
 // Status is what the lab reads of `hacluster status -o json`.
 type Status struct {
 	Node      string        `json:"node"`
+	Version   string        `json:"version"`
 	State     string        `json:"state"`
 	Leader    string        `json:"leader"`
 	Term      uint64        `json:"term"`
@@ -39,9 +40,17 @@ type Status struct {
 	// Phase says in words what the Raft node does; PhaseRunning: it votes, and knows a leader.
 	Phase        string   `json:"phase"`
 	AppliedIndex uint64   `json:"applied_index"`
+	Level        Level    `json:"level"`
 	Nodes        []Member `json:"nodes"`
 	// History is kept as printed: it is compared, not read.
 	History []json.RawMessage `json:"history"`
+}
+
+// Level says which commands the cluster uses, and which the node's build knows.
+type Level struct {
+	InUse    int      `json:"in_use"`
+	Known    int      `json:"known"`
+	WaitsFor []string `json:"waits_for"`
 }
 
 // Member is one node of the cluster as the cluster agreed on it.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -17,11 +18,11 @@ import (
 
 // This file says what each part of the agent is configured with: production's defaults, unless the schedule scales them.
 
-func (l *life) electionConfig(rpc *lateHandler) election.Config {
+func (l *life) electionConfig(rpc *lateHandler, replica *controller.Replica) election.Config {
 	w := l.node.world
 	cfg := election.Config{
 		Cluster: "sim", Name: l.node.name, DataDir: l.disk, RPC: rpc, Network: network{l}, Now: l.node.boottime, Logger: l.log,
-		Timing: w.schedule.raftTiming(),
+		Timing: w.schedule.raftTiming(), Level: uint8(l.build), Admits: replica.Admits,
 	}
 	for _, n := range w.nodes {
 		cfg.Peers = append(cfg.Peers, election.Peer{Name: n.name, Address: n.address()})
@@ -82,9 +83,10 @@ func (l *life) coreConfig() controller.Config {
 	for _, other := range n.world.nodes {
 		senders[other.ip] = fsm.NodeName(other.name)
 	}
+	self := fsm.Attributes{Name: fsm.NodeName(n.name), Address: n.address(), Priority: n.priority, ENI: n.eni(),
+		PrivateIP: n.ip.String(), Version: fmt.Sprintf("v%d", l.build), Level: l.build, VRRPAddress: n.ip.String()}
 	cfg := controller.Config{
-		Self: fsm.Attributes{Name: fsm.NodeName(n.name), Address: n.address(), Priority: n.priority, ENI: n.eni(),
-			PrivateIP: n.ip.String(), Version: "sim"},
+		Self:        self.At(l.build),
 		MasterOfAny: s.MasterOfAny, Fencing: s.Fencing, Drift: s.Drift, Timing: timing,
 		Hints: s.Hints, Senders: senders,
 		Preempt: s.Preempt, PreemptDelay: 2 * time.Second,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hacluster/hacluster/eip"
 	"github.com/hacluster/hacluster/election"
+	"github.com/hacluster/hacluster/fsm"
 	"github.com/hacluster/hacluster/internal/controller"
 	"github.com/hacluster/hacluster/internal/sim/simnet"
 	"github.com/hacluster/hacluster/vrrpwire"
@@ -42,8 +43,9 @@ type life struct {
 	process
 }
 
-// process is how a process ends.
+// process is what a process runs, and how it ends.
 type process struct {
+	build   fsm.Level
 	opened  atomic.Bool // raft and server are there
 	ready   atomic.Bool // driver and wire, too
 	dead    atomic.Bool // killed, or ended: what it still does is not seen by anybody
@@ -57,6 +59,7 @@ type process struct {
 func newLife(n *node, host *simnet.Host) *life {
 	l := &life{node: n, number: n.lives, host: host, disk: n.disk, health: newHealthPort()}
 	l.log = zap.New(newLogCore(n.world.trace, n.name, l.hangInLog))
+	l.build = n.build
 	l.killed, l.end = context.WithCancel(context.Background())
 	l.stopped, l.stop = context.WithCancel(l.killed)
 	return l
@@ -79,7 +82,7 @@ func (l *life) run() error {
 	rpc := &lateHandler{}
 	replica := controller.NewReplica()
 	l.replica = replica
-	raft, err := election.Open(l.electionConfig(rpc), machine{Replica: replica, life: l})
+	raft, err := election.Open(l.electionConfig(rpc, replica), machine{Replica: replica, life: l})
 	if err != nil {
 		return err
 	}

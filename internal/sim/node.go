@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hacluster/hacluster/fsm"
 	"github.com/hacluster/hacluster/internal/sim/simnet"
 )
 
@@ -26,11 +28,17 @@ type node struct {
 	lives    int
 	disk     string // directory
 	wiped    bool   // the disk was lost, and the new incarnation has no vote yet
+	build    fsm.Level
+	refused  bool // the build before, as the state is newer
 }
 
 func newNode(w *World, index int) (*node, error) {
 	n := &node{world: w, index: index, name: "node-" + string(rune('a'+index)),
 		ip: netip.AddrFrom4([4]byte{10, 0, 0, byte(index + 1)}), priority: uint8(200 - 10*index)}
+	n.build = fsm.Newest
+	if w.schedule.Upgrade {
+		n.build = fsm.Level(1 + w.dice.n(int(fsm.Newest)))
+	}
 	n.haproxy = newHAProxy(n.boottime)
 	n.clock.drift = maxDrift * (2*float64(w.dice.n(1001))/1000 - 1)
 	n.clock.boot(w)
@@ -97,14 +105,31 @@ func (n *node) start() {
 	if n.life.Load() != nil {
 		return
 	}
+	n.install()
 	n.lives++
 	l := newLife(n, n.world.net.Boot(n.ip.String()))
 	n.life.Store(l)
-	n.world.trace.add(n.name, "process %d starts", n.lives)
+	n.world.trace.add(n.name, "process %d of level %d starts", n.lives, n.build)
 	n.world.lives.Go(func() {
 		err := l.run()
 		n.world.director.post(func() { n.ended(l, err) })
 	})
+}
+
+// install is what an operator does between two processes in the middle of an upgrade: takes the newer build, or goes back to the older.
+func (n *node) install() {
+	switch {
+	case !n.world.schedule.Upgrade || n.lives == 0:
+	case n.refused:
+		n.build, n.refused = fsm.Newest, false
+	default:
+		switch n.world.dice.n(4) {
+		case 0, 1:
+			n.build = fsm.Newest
+		case 2:
+			n.build = 1
+		}
+	}
 }
 
 // ended is what systemd does about a process that ended by itself.
@@ -120,7 +145,12 @@ func (n *node) ended(l *life, err error) {
 		again = l.stopFor
 	}
 	n.world.trace.add(n.name, "process %d ended: %v", l.number, err)
-	n.world.coverage.add("processes: " + ending(err))
+	n.refused = errors.As(err, new(*fsm.NewerError))
+	if n.refused {
+		n.world.coverage.add("processes: refused, as the state is newer")
+	} else {
+		n.world.coverage.add("processes: " + ending(err))
+	}
 	n.world.director.undo(again, n.start)
 }
 

@@ -27,6 +27,9 @@ func (m machine) Apply(term, index uint64, command []byte) any {
 	return result
 }
 
+// Check implements election.StateMachine, for the build that this process is of.
+func (m machine) Check(data []byte) error { return m.life.build.Check(data) }
+
 // Restore implements election.StateMachine.
 func (m machine) Restore(snapshot []byte) error {
 	if l := m.life; !l.dead.Load() {
@@ -63,6 +66,9 @@ func (w *World) applied(n *node, index uint64, command []byte, result any) {
 		w.director.happened(OnRelease, w.named(string(c.Node)))
 	case fsm.Confirm:
 		w.trace.add("log", "%d %s confirmed %s (settled %v)", index, c.Node, short(string(c.Association)), c.Settled)
+	case fsm.SetLevel:
+		w.coverage.add("levels: raised")
+		w.trace.add("log", "%d the level is %d", index, c.Level)
 	case fsm.GuardDone:
 		w.coverage.add("guards: completed")
 		w.trace.add("log", "%d %s ended the guard of %s", index, c.Node, short(string(c.Association)))
@@ -199,6 +205,9 @@ func (p quorumPort) Reachable(within time.Duration) []string {
 	p.life.step()
 	return p.life.raft.Reachable(within)
 }
+
+// Voters implements controller.Quorum. It is asked together with Reachable, so it is no step of its own.
+func (p quorumPort) Voters() []string { return p.life.raft.Voters() }
 
 // ballotPort is controller.Ballot.
 type ballotPort struct{ life *life }

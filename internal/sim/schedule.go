@@ -28,6 +28,8 @@ type Schedule struct {
 	Steps   []Step
 	// Broken is how many HAProxies are still dead when all other faults have ended.
 	Broken int
+	// Upgrade begins with some nodes of an older build. Restarts change builds, back too, until the state refuses that.
+	Upgrade bool
 	// Patient waits after the faults until every guard has ended, even if all is well before.
 	Patient bool
 }
@@ -180,6 +182,7 @@ func drawOne(seed uint64) Schedule {
 		WAN: simnet.Quality{Least: 500 * time.Microsecond, Most: pick(r, weighted[time.Duration]{3, 5 * time.Millisecond},
 			weighted[time.Duration]{2, 100 * time.Millisecond}, weighted[time.Duration]{1, 800 * time.Millisecond})},
 		Horizon: between(r, 10*time.Second, 60*time.Second),
+		Upgrade: rand.New(rand.NewPCG(seed, 2)).IntN(4) == 0,
 	}
 	if r.IntN(4) == 0 {
 		s.LAN.Loss = r.Float64() * 0.05

@@ -48,7 +48,7 @@ func (j *Judge) Settled(f Final) {
 
 // converged: each address is with the healthy leader, but for those that are left to whom a person gave them.
 func (j *Judge) converged(f Final) {
-	left := 0
+	left, known := 0, len(j.violations)
 	for _, id := range j.cfg.Addresses {
 		agreed, actual := f.States[f.Leader].Addresses[id], f.Actual[id]
 		switch {
@@ -63,7 +63,9 @@ func (j *Judge) converged(f Final) {
 			j.accuse("I6", "agreed are %s at %s (claim %+v), but EC2 has %s at %s", agreed.Association, agreed.Holder, agreed.Claim, actual.Association, actual.Node)
 		}
 	}
-	j.oneMaster(f, left)
+	if len(j.violations) == known {
+		j.oneMaster(f, left)
+	}
 }
 
 // oneMaster: the leader, unless too many addresses are left to others.

@@ -213,16 +213,16 @@ func TestStories(t *testing.T) {
 		{"I7: a leader under the identity of a lost disk", func(s *story) { s.DiskLost("a.1"); s.Led("a.1", 4) }, "I7"},
 		{"I7: a lost identity applies", func(s *story) { s.DiskLost("a.1"); s.members() }, "I7 I7 I7 I7"},
 		{"I8: two commands at one index", func(s *story) {
-			s.Applied("a.1", 5, 1, []byte("one"))
-			s.Applied("b.1", 5, 1, []byte("two"))
+			s.Applied("a.1", 5, 1, []byte("\x01one"))
+			s.Applied("b.1", 5, 1, []byte("\x01two"))
 		}, "I8"},
 		{"I8: a command where nothing was committed", func(s *story) {
-			s.Applied("a.1", 5, 1, []byte("one"))
-			s.Applied("b.1", 4, 1, []byte("two"))
+			s.Applied("a.1", 5, 1, []byte("\x01one"))
+			s.Applied("b.1", 4, 1, []byte("\x01two"))
 		}, "I8"},
 		{"the same log, after a restart", func(s *story) {
-			s.Applied("a.1", 5, 1, []byte("one"))
-			s.Applied("a.1", 5, 1, []byte("one"))
+			s.Applied("a.1", 5, 1, []byte("\x01one"))
+			s.Applied("a.1", 5, 1, []byte("\x01one"))
 		}, ""},
 		{"I8: a snapshot of the future", func(s *story) {
 			b, _ := fsm.State{Index: 9, Term: 1}.Snapshot()
@@ -436,7 +436,7 @@ func TestRespect(t *testing.T) {
 			takesIt(s)
 		}, ""},
 		{"a call from before takes it away", func(s *story) {
-			s.call(2, 2, 0, "b", func(c *Call) { s.grants[0] = grant{term: 2, node: "b"} })
+			s.call(2, 2, 0, "b", func(c *Call) { s.grants[0] = grant{term: 2, node: "b", address: theEIP} })
 			respected(s)
 			s.Changed(2, persons, "x9")
 		}, ""},

@@ -7,11 +7,12 @@ import (
 	"testing"
 )
 
-// Build builds the program under test and returns its path.
-func Build(t *testing.T) string {
+// Build builds the program under test, with further flags of 'go build', and returns its path.
+func Build(t *testing.T, flags ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "hacluster")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "github.com/hacluster/hacluster/cmd/hacluster").CombinedOutput()
+	args := append([]string{"build", "-o", path}, flags...)
+	out, err := exec.CommandContext(t.Context(), "go", append(args, "github.com/hacluster/hacluster/cmd/hacluster")...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("build hacluster: %v\n%s", err, out)
 	}
