@@ -10,10 +10,11 @@ import (
 )
 
 var (
-	someNode  = rapid.SampledFrom([]NodeName{"a", "b", "c", "z"})
-	someID    = rapid.SampledFrom([]AssociationID{"", "x1", "x2", "x3", "x4"})
-	someModes = rapid.SampledFrom([]Mode{Takeover, Handover, Adopt, "?"})
-	someFence = rapid.SampledFrom([]Fencing{Strict, Balanced, "?"})
+	someNode    = rapid.SampledFrom([]NodeName{"a", "b", "c", "z"})
+	someAddress = rapid.SampledFrom([]string{"", "10.0.0.1:1", "10.0.0.2:1"})
+	someID      = rapid.SampledFrom([]AssociationID{"", "x1", "x2", "x3", "x4"})
+	someModes   = rapid.SampledFrom([]Mode{Takeover, Handover, Adopt, "?"})
+	someFence   = rapid.SampledFrom([]Fencing{Strict, Balanced, "?"})
 )
 
 func drawCommand(t *rapid.T, term uint64) Command {
@@ -21,7 +22,7 @@ func drawCommand(t *rapid.T, term uint64) Command {
 	node, id := someNode.Draw(t, "node"), someID.Draw(t, "id")
 	index := uint64(rapid.IntRange(0, 40).Draw(t, "claim"))
 	flag := rapid.Bool().Draw(t, "flag")
-	switch rapid.IntRange(0, 7).Draw(t, "kind") {
+	switch rapid.IntRange(0, 8).Draw(t, "kind") {
 	case 0:
 		return Claim{Origin: o, Node: node, AllocationID: eip, Fencing: someFence.Draw(t, "fencing"), Mode: someModes.Draw(t, "mode"), Observed: flag, Association: id}
 	case 1:
@@ -36,6 +37,8 @@ func drawCommand(t *rapid.T, term uint64) Command {
 		return SetDrain{Origin: o, Node: node, Drained: flag}
 	case 6:
 		return UpsertNode{Origin: o, Node: Attributes{Name: node, Priority: 100}}
+	case 7:
+		return AdmitNode{Origin: o, Node: Attributes{Name: node, Address: someAddress.Draw(t, "address")}}
 	default:
 		return RemoveNode{Origin: o, Node: node}
 	}

@@ -8,14 +8,26 @@ import (
 // historyLimit bounds the transitions kept per state; older ones are dropped.
 const historyLimit = 256
 
+// removedLimit bounds the names remembered of removed nodes; the one that was removed first is forgotten. In an Auto Scaling group each
+// instance that ever was leaves one.
+const removedLimit = 64
+
 // State is what the cluster agrees on. It is a value: Clone before handing it to another goroutine.
 type State struct {
 	// Index and Term of the last applied entry.
 	Index uint64 `json:"index"`
 	Term  uint64 `json:"term"`
 
+	// Level of the commands that all nodes understand.
+	Level uint8 `json:"level"`
+
 	Addresses map[AllocationID]Address `json:"addresses"`
-	Nodes     map[NodeName]Node        `json:"nodes"`
+	// Nodes are the members, by what they last said of themselves.
+	Nodes map[NodeName]Node `json:"nodes"`
+	// Admitted may join, and have not said anything of themselves since.
+	Admitted map[NodeName]Attributes `json:"admitted,omitempty"`
+	// Removed may not join before they are admitted again, by the index of the entry that removed them. At most removedLimit.
+	Removed map[NodeName]uint64 `json:"removed,omitempty"`
 	// History of transitions, oldest first, at most historyLimit.
 	History []Transition `json:"history"`
 }
@@ -80,6 +92,8 @@ type Attributes struct {
 	ENI       string   `json:"eni,omitempty"`
 	PrivateIP string   `json:"private_ip,omitempty"`
 	Version   string   `json:"version,omitempty"`
+	// VRRPAddress is where its adverts come from and go to; "" = not known.
+	VRRPAddress string `json:"vrrp_address,omitempty"`
 }
 
 // Node is a member with its committed condition.
@@ -109,7 +123,7 @@ type Transition struct {
 
 // New returns the empty state.
 func New() State {
-	return State{Addresses: map[AllocationID]Address{}, Nodes: map[NodeName]Node{}}
+	return State{Level: 2, Addresses: map[AllocationID]Address{}, Nodes: map[NodeName]Node{}}
 }
 
 // Clone returns a copy that shares nothing with s.
@@ -119,7 +133,7 @@ func (s State) Clone() State {
 	for id, a := range s.Addresses {
 		c.Addresses[id] = a.clone()
 	}
-	c.Nodes = maps.Clone(s.Nodes)
+	c.Nodes, c.Admitted, c.Removed = maps.Clone(s.Nodes), maps.Clone(s.Admitted), maps.Clone(s.Removed)
 	c.History = slices.Clone(s.History)
 	return c
 }
