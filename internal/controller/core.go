@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/hacluster/hacluster/eip"
@@ -46,9 +45,10 @@ type Config struct {
 
 	Preempt      bool
 	PreemptDelay time.Duration
-	// Hints makes missing adverts start an election. Senders says who advertises from which address.
-	Hints   bool
-	Senders map[netip.Addr]fsm.NodeName
+	// Hints makes missing adverts start an election.
+	Hints bool
+	// Configured are the nodes of the configuration file, this one included. What the cluster has agreed on counts more.
+	Configured []fsm.Attributes
 	// Jitter returns a duration in [0, max]: the only randomness of the core.
 	Jitter func(max time.Duration) time.Duration
 	// WallClock returns Unix milliseconds for the history.
@@ -105,11 +105,14 @@ type Core struct {
 	placement placement
 	report    report
 	hint      hint
+	members   members
 }
 
 // NewCore returns a core in state Init.
 func NewCore(cfg Config) *Core {
-	return &Core{cfg: cfg, state: Init, committed: fsm.New()}
+	c := &Core{cfg: cfg, state: Init, committed: fsm.New()}
+	c.members.wired = c.wiring()
+	return c
 }
 
 // State returns the node's state.
@@ -151,6 +154,7 @@ func (c *Core) take(e Event) {
 			c.report.retryAt = 0 // the last report arrived; what still differs is due at once
 		}
 		c.committed = e.State
+		c.considerWiring()
 	case HealthChecked:
 		c.takeHealth(e)
 	case Reachable:
@@ -177,13 +181,17 @@ func (c *Core) take(e Event) {
 		c.departure.shutdown = true
 		c.reason = "agent stopping"
 	default:
-		c.takeHintNews(e)
+		c.takeMore(e)
 	}
 }
 
-// takeHintNews takes what concerns the leader's adverts. A Tick brings nothing but the time.
-func (c *Core) takeHintNews(e Event) {
+// takeMore takes what concerns the leader's adverts, and the members. A Tick brings nothing but the time.
+func (c *Core) takeMore(e Event) {
 	switch e := e.(type) {
+	case AdmitAsked:
+		c.takeAdmitAsked(e)
+	case RemoveAsked:
+		c.takeRemoveAsked(e)
 	case AdvertHeard:
 		c.takeAdvert(e)
 	case SilenceAsked:
@@ -308,5 +316,7 @@ func (c *Core) takeProposed(e Proposed) {
 		}
 	case c.watch.guardOp:
 		c.watch.guardOp = 0
+	case c.members.op:
+		c.memberProposed(e)
 	}
 }

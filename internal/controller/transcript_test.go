@@ -140,6 +140,12 @@ func (p *play) configure(words []string) {
 			p.cfg.Self.Witness = true
 		case "hints":
 			p.cfg.Hints = true
+		case "level":
+			p.state.Level = uint8(p.number(value))
+		case "wire": // node-a to node-c are configured, at 10.0.0.1 to 10.0.0.3
+			for i, name := range []fsm.NodeName{"node-a", "node-b", "node-c"} {
+				p.cfg.Configured = append(p.cfg.Configured, fsm.Attributes{Name: name, VRRPAddress: fmt.Sprintf("10.0.0.%d", i+1)})
+			}
 		case "priority":
 			p.cfg.Self.Priority = uint8(p.number(value))
 		default:
@@ -186,6 +192,12 @@ func (p *play) event(verb string, words []string, rest string) Event {
 		return ReleaseAsked{Op: 900, Term: p.number(words[0]), Ends: p.number(words[1])}
 	case "transfer-asked":
 		return TransferAsked{Op: 901, To: fsm.NodeName(rest)}
+	case "admit-asked":
+		n := fsm.Attributes{Name: fsm.NodeName(words[0]), Address: words[1] + ":7400", VRRPAddress: words[1], Priority: 100,
+			Witness: slices.Contains(words, "witness")}
+		return AdmitAsked{Op: 903, Node: n, Why: "let in"}
+	case "remove-asked":
+		return RemoveAsked{Op: 903, Node: fsm.NodeName(words[0]), Server: slices.Contains(words, "voter")}
 	case "shutdown":
 		return ShutdownAsked{}
 	case "tick":
@@ -277,6 +289,8 @@ func (p *play) entry(words []string) {
 		p.apply(fsm.Release{Origin: o, Node: name, AllocationID: testEIP, Ends: claim.Index, Settled: true})
 	case words[2] == "respects":
 		p.apply(fsm.Release{Origin: o, Node: name, AllocationID: testEIP, Ends: claim.Index, Settled: true, Foreign: fsm.AssociationID(words[3])})
+	case words[2] == "removes":
+		p.apply(fsm.RemoveNode{Origin: o, Node: fsm.NodeName(words[3])})
 	case words[2] == "drains":
 		p.apply(fsm.SetDrain{Origin: o, Node: name, Drained: true})
 	default:
@@ -380,7 +394,12 @@ func (p *play) describe(a Action) string {
 		if a.Op == 902 {
 			return fmt.Sprintf("reply: misses=%v", a.Misses)
 		}
+		if a.Op == 903 {
+			return fmt.Sprintf("reply: to=%s error=%v", a.To, a.Err)
+		}
 		return fmt.Sprintf("reply: to=%s settled=%v alone=%v error=%v", a.To, a.Settled, a.Alone, a.Err)
+	case Rewire:
+		return fmt.Sprintf("the wire: adverts go to %v and come from %v", a.Peers, a.Senders)
 	case Reign:
 		return fmt.Sprintf("advertise as Master of term %d, first in %v", a.Term, max(0, a.NotBefore-p.now))
 	case Resign:
@@ -413,6 +432,10 @@ func describeCommand(c fsm.Command) string {
 		return fmt.Sprintf("%s is healthy=%v ec2=%v", c.Node, c.Healthy, c.EC2)
 	case fsm.UpsertNode:
 		return fmt.Sprintf("%s is a member", c.Node.Name)
+	case fsm.AdmitNode:
+		return fmt.Sprintf("%s is let in at %s", c.Node.Name, c.Node.Address)
+	case fsm.RemoveNode:
+		return fmt.Sprintf("%s is removed (%s)", c.Node, c.Reason)
 	}
 	return fmt.Sprintf("%+v", c)
 }
