@@ -43,6 +43,8 @@ type Server struct {
 	ctl      Controller
 	raft     RaftStatus
 	listener net.Listener
+	// membership is nil where nobody may change it.
+	membership Membership
 	// certificate is nil without TLS.
 	certificate func() Certificate
 }
@@ -109,6 +111,7 @@ func (s *Server) Run(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+statusPath, s.status)
 	mux.HandleFunc("POST "+transferPath, s.transfer)
+	s.routeMembers(mux)
 	server := &http.Server{Handler: mux, ReadTimeout: readTimeout, BaseContext: func(net.Listener) context.Context { return ctx }}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
