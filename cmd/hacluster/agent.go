@@ -137,6 +137,7 @@ func openAgent(ctx context.Context, cfg config.Config, load func() (config.Confi
 	replica := controller.NewReplica()
 	lateRPC := &lateHandler{}
 	ec := electionConfig(cfg, lateRPC, log)
+	ec.Directory = replica
 	if keys != nil {
 		ec.Security = keys
 	}
@@ -152,7 +153,7 @@ func openAgent(ctx context.Context, cfg config.Config, load func() (config.Confi
 }
 
 func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller.Replica, rpc *lateHandler, log *zap.Logger) error {
-	ports := controller.Ports{Raft: a.raft, Quorum: a.raft, Ballot: a.raft, Peers: a.raft, Replica: replica, Observer: a.hooks}
+	ports := controller.Ports{Raft: a.raft, Quorum: a.raft, Ballot: a.raft, Peers: a.raft, Roster: a.raft, Replica: replica, Observer: a.hooks}
 	core := coreConfig(cfg)
 	if cfg.Self().Witness {
 		ports.Wire, ports.EC2 = silentWire{}, noEC2{}
@@ -169,6 +170,7 @@ func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller
 		return err
 	}
 	a.admin = adminapi.NewServer(identity(cfg), a.driver, a.raft, socket)
+	a.admin.SetMembership(a.driver)
 	if a.keys != nil {
 		a.admin.SetCertificate(certificateOf(a.keys))
 	}

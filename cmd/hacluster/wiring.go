@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -61,6 +62,7 @@ func electionConfig(cfg config.Config, rpc http.Handler, log *zap.Logger) electi
 		RPC:       rpc,
 		Logger:    log.Named("raft"),
 	}
+	ec.JoinOnly = cfg.JoinOnly()
 	for _, n := range cfg.Nodes {
 		ec.Peers = append(ec.Peers, election.Peer{Name: n.Name, Address: n.Address.String(), Witness: n.Witness})
 	}
@@ -68,27 +70,33 @@ func electionConfig(cfg config.Config, rpc http.Handler, log *zap.Logger) electi
 }
 
 func coreConfig(cfg config.Config) controller.Config {
-	self := cfg.Self()
 	timing := controller.DefaultTiming()
 	timing.EvidenceMaxAge = cfg.Raft.EvidenceMaxAge
 	timing.ObserveInterval = cfg.EIP.ObserveInterval
 	timing.ConfirmTimeout = cfg.EIP.ConfirmTimeout
 	timing.ReleaseWait = cfg.EIP.ReleaseWait
-	senders := map[netip.Addr]fsm.NodeName{}
+	var nodes []fsm.Attributes
 	for _, n := range cfg.Nodes {
-		senders[n.VRRPAddress] = fsm.NodeName(n.Name)
+		nodes = append(nodes, attributes(n))
 	}
+	self := attributes(cfg.Self())
+	self.Version = version
 	return controller.Config{
-		Self: fsm.Attributes{Name: fsm.NodeName(self.Name), Address: self.Address.String(), Priority: uint8(self.Priority),
-			Witness: self.Witness, Version: version},
+		Self:    self,
 		Address: fsm.AllocationID(cfg.EIP.AllocationID),
 		Fencing: fsm.Fencing(cfg.EIP.Fencing), Drift: controller.DriftPolicy(cfg.EIP.Drift),
 		Timing: timing,
-		Hints:  cfg.Raft.Hints, Senders: senders,
+		Hints:  cfg.Raft.Hints, Configured: nodes,
 		Preempt: cfg.Placement.Preempt, PreemptDelay: cfg.Placement.PreemptDelay,
 		Jitter:    func(limit time.Duration) time.Duration { return rand.N(limit + 1) },
 		WallClock: func() int64 { return time.Now().UnixMilli() },
 	}
+}
+
+// attributes are what the configuration file says of a node.
+func attributes(n config.Node) fsm.Attributes {
+	return fsm.Attributes{Name: fsm.NodeName(n.Name), Address: n.Address.String(), Priority: uint8(n.Priority), Witness: n.Witness,
+		VRRPAddress: n.VRRPAddress.String()}
 }
 
 // openCandidate finds out where this node wants the address, and tries what it will need before it is needed.
@@ -193,7 +201,8 @@ func (a *agent) openWire(cfg config.Config, log *zap.Logger) error {
 			wc.Peers = append(wc.Peers, p.VRRPAddress)
 		}
 	}
-	wc.Peers = append(wc.Peers, cfg.VRRP.ExtraPeers...)
+	extra := extraPeers{extra: cfg.VRRP.ExtraPeers}
+	wc.Peers = extra.beside(wc.Peers)
 	wc.Addresses = cfg.VRRP.Addresses
 	wire, err := vrrpwire.Open(wc, a.driver.WirePermit)
 	if err != nil {
@@ -201,8 +210,30 @@ func (a *agent) openWire(cfg config.Config, log *zap.Logger) error {
 	}
 	a.driver.SetWire(wire)
 	a.driver.SetMonitor(wire)
+	extra.wire = wire
+	a.driver.SetPeering(extra)
 	a.wire = wire
 	return nil
+}
+
+// extraPeers sends adverts to the peers that are no nodes, too.
+type extraPeers struct {
+	wire  *vrrpwire.Endpoint
+	extra []netip.Addr
+}
+
+// SetPeers implements controller.Peering.
+func (e extraPeers) SetPeers(peers []netip.Addr) error { return e.wire.SetPeers(e.beside(peers)) }
+
+// beside appends those that are no nodes by now.
+func (e extraPeers) beside(peers []netip.Addr) []netip.Addr {
+	all := slices.Clone(peers)
+	for _, p := range e.extra {
+		if !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // lateHandler is the rpc handler of a driver that does not exist yet while the port is being opened.
