@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -21,7 +20,7 @@ func (l *life) electionConfig(rpc *lateHandler) election.Config {
 	w := l.node.world
 	cfg := election.Config{
 		Cluster: "sim", Name: l.node.name, DataDir: l.disk, RPC: rpc, Network: network{l}, Now: l.node.boottime, Logger: l.log,
-		Timing: w.schedule.raftTiming(),
+		Timing: w.schedule.raftTiming(), Directory: l.replica,
 	}
 	for _, n := range w.nodes {
 		cfg.Peers = append(cfg.Peers, election.Peer{Name: n.name, Address: n.address()})
@@ -78,19 +77,24 @@ func (l *life) coreConfig() controller.Config {
 	n, s := l.node, l.node.world.schedule
 	timing := controller.DefaultTiming()
 	timing.Guard, timing.ObserveInterval, timing.EvidenceMaxAge = s.Guard, 15*time.Second, s.evidenceMaxAge()
-	senders := make(map[netip.Addr]fsm.NodeName)
+	var nodes []fsm.Attributes
 	for _, other := range n.world.nodes {
-		senders[other.ip] = fsm.NodeName(other.name)
+		nodes = append(nodes, other.attributes())
 	}
 	return controller.Config{
-		Self: fsm.Attributes{Name: fsm.NodeName(n.name), Address: n.address(), Priority: n.priority, ENI: n.eni(),
-			PrivateIP: n.ip.String(), Version: "sim"},
+		Self:    n.attributes(),
 		Address: address, Target: n.target(), Fencing: s.Fencing, Drift: s.Drift, Timing: timing,
-		Hints: s.Hints, Senders: senders,
+		Hints: s.Hints, Configured: nodes,
 		Preempt: s.Preempt, PreemptDelay: 2 * time.Second,
 		Jitter:    n.world.dice.upTo,
 		WallClock: func() int64 { return time.Now().UnixMilli() },
 	}
+}
+
+// attributes are what the node says of itself.
+func (n *node) attributes() fsm.Attributes {
+	return fsm.Attributes{Name: fsm.NodeName(n.name), Address: n.address(), Priority: n.priority, ENI: n.eni(),
+		PrivateIP: n.ip.String(), Version: "sim", VRRPAddress: n.ip.String()}
 }
 
 func (n *node) target() eip.Target { return eip.Target{ENI: eip.ENI(n.eni()), PrivateIP: n.ip} }
