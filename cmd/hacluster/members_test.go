@@ -299,7 +299,7 @@ func TestJoinNeedsItsOwnCertificate(t *testing.T) {
 	mustRun(t, s.work, "tls", "cert", "create", "--node", "node-d", "--ca", "other", "--out", "forged")
 	for name, tt := range map[string]struct{ files, want string }{
 		"of another node":      {filepath.Join(s.work, "node-e"), "this is node node-d"},
-		"of another authority": {filepath.Join(s.work, "forged"), "no authority"},
+		"of another authority": {filepath.Join(s.work, "forged"), "no certificate authority"},
 	} {
 		d := s.configure("node-d", "node-d", "node-b")
 		install(t, tt.files, s.certs["node-d"], "node-d")
