@@ -57,17 +57,18 @@ func (n *Node) askToJoin(ctx context.Context, r *raft.Raft) error {
 				answer, err = n.callJoin(ctx, p.Name, request)
 			}
 		}
+		why := "it knows no leader"
 		switch {
 		case err != nil:
-			waiting = append(waiting, fmt.Sprintf("%s (%s): %s", p.Name, p.Address, reason(err)))
-		case answer.Follow:
-			waiting = append(waiting, fmt.Sprintf("%s (%s): it knows no leader", p.Name, p.Address))
-		default:
+			why = reason(err)
+		case !answer.Follow:
 			n.phase.set("joining the cluster led by " + p.Name + answer.why())
 			return nil
 		}
+		waiting = append(waiting, fmt.Sprintf("%s (%s): %s", p.Name, p.Address, why))
 	}
-	n.waitingFor(waiting)
+	slices.Sort(waiting)
+	n.waitingFor(slices.Compact(waiting)) // several may have named the same leader
 	return ctx.Err()
 }
 

@@ -27,8 +27,6 @@ type Node struct {
 	store   *store
 	mux     *mux
 	client  *http.Client
-	roster  *roster
-	known   []Peer // what followRoster last saw
 
 	// raft is nil until Raft runs, on transport.
 	raft        atomic.Pointer[raft.Raft]
@@ -52,6 +50,8 @@ type life struct {
 	refusal phase
 	// obstacle is why a node that was removed is still a member of Raft.
 	obstacle phase
+	roster   *roster
+	known    []Peer // what followRoster last saw
 }
 
 // newNode makes a node without store and network.

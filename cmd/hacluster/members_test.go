@@ -29,8 +29,10 @@ type site struct {
 	certs    map[string]string
 }
 
-// siteNames are the nodes, the n-th of them at 127.0.0.n. node-c is a witness and runs as nobody.
-var siteNames = []string{"node-a", "node-b", "node-c", "node-d", "node-e"}
+// siteNames are the nodes, the n-th of them at 127.0.0.n. node-c and node-f are witnesses; node-c runs as nobody.
+var siteNames = []string{"node-a", "node-b", "node-c", "node-d", "node-e", "node-f"}
+
+func isWitness(name string) bool { return name == "node-c" || name == "node-f" }
 
 func newSite(t *testing.T) *site {
 	t.Helper()
@@ -71,7 +73,7 @@ func (s *site) configure(name string, knows ...string) *member {
 	var nodes strings.Builder
 	for _, other := range knows {
 		n := number(other)
-		fmt.Fprintf(&nodes, "  - {name: %s, address: \"127.0.0.%d:%d\", priority: %d, witness: %t}\n", other, n, s.port, 110-n, other == "node-c")
+		fmt.Fprintf(&nodes, "  - {name: %s, address: \"127.0.0.%d:%d\", priority: %d, witness: %t}\n", other, n, s.port, 110-n, isWitness(other))
 	}
 	must(s.t, os.WriteFile(m.file(), []byte(fmt.Sprintf(`cluster: {name: test}
 node: %s
@@ -106,15 +108,19 @@ func (m *member) run() {
 	})
 }
 
-// standings are the members as the agent of m lists them.
-func (m *member) standings() map[string]string {
+// members are those that the agent of m lists.
+func (m *member) members() []controller.Member {
 	out, err := m.hacluster("members", "--json")
 	var list controller.MemberList
 	if err != nil || json.Unmarshal([]byte(out), &list) != nil {
 		return nil
 	}
+	return list.Members
+}
+
+func (m *member) standings() map[string]string {
 	standings := map[string]string{}
-	for _, member := range list.Members {
+	for _, member := range m.members() {
 		standings[member.Name] = member.Standing
 	}
 	return standings
@@ -135,6 +141,25 @@ func (m *member) await(voters ...string) {
 		}
 		return n == len(voters)
 	})
+}
+
+// awaitSelf waits until the agent of m says that it takes part.
+func (m *member) awaitSelf() {
+	m.t.Helper()
+	within(m.t, time.Minute, m.name+" running", func() bool {
+		s, err := m.status()
+		return err == nil && s.Phase == "running"
+	})
+}
+
+// incarnation of a node as the agent of m lists it.
+func (m *member) incarnation(name string) string {
+	for _, member := range m.members() {
+		if member.Name == name {
+			return member.Incarnation
+		}
+	}
+	return ""
 }
 
 func within(t *testing.T, limit time.Duration, what string, is func() bool) {
@@ -194,7 +219,7 @@ func TestTheMembersOfACluster(t *testing.T) {
 		}
 		members["node-e"] = s.configure("node-e", "node-e", "node-d")
 		members["node-e"].run()
-		a.await(siteNames...)
+		a.await(siteNames[:5]...)
 	})
 	t.Run("the wire follows", func(t *testing.T) {
 		// node-a is configured with the first three, and the newcomers' adverts come from elsewhere.
@@ -227,8 +252,8 @@ func TestTheMembersOfACluster(t *testing.T) {
 		}{
 			{"remove node-x --yes", `no node is named "node-x"`},
 			{"remove node-d", "Type yes"},
-			{"members add node-f --address 127.0.0.5:" + fmt.Sprint(s.port), "another node has that address"},
-			{"members add node-f --address 127.0.0.6", "ip:port"},
+			{"members add node-g --address 127.0.0.5:" + fmt.Sprint(s.port), "another node has that address"},
+			{"members add node-g --address 127.0.0.7", "ip:port"},
 			{"remove node-c --yes", "run the command on another node"},
 		} {
 			out, err := members["node-c"].hacluster(strings.Fields(tt.args)...)
@@ -273,6 +298,31 @@ func TestTheMembersOfACluster(t *testing.T) {
 			t.Errorf("join: %v: %s", err, out)
 		}
 		members["node-e"].await("node-b", "node-c", "node-d", "node-e")
+	})
+	t.Run("a witness joins, and never holds", func(t *testing.T) {
+		f := s.configure("node-f", "node-f", "node-d")
+		if out, err := join(f, "node-d"); err != nil || strings.Contains(out, "!") {
+			t.Errorf("join: %v: %s", err, out)
+		}
+		f.run()
+		f.awaitSelf()
+		members["node-d"].await("node-b", "node-c", "node-d", "node-e", "node-f")
+		if out, err := f.hacluster("transfer", "--to", "node-f"); err == nil || !strings.Contains(out, "witness") {
+			t.Errorf("transfer to the witness: %v: %s", err, out)
+		}
+	})
+	t.Run("a dead node is replaced under its name: the same configuration, an empty disk, no command", func(t *testing.T) {
+		e := members["node-e"]
+		before := members["node-d"].incarnation("node-e")
+		must(t, e.cmd.Process.Kill())
+		_ = e.cmd.Wait()
+		must(t, os.RemoveAll(e.data()))
+		e.run()
+		e.awaitSelf()
+		members["node-d"].await("node-b", "node-c", "node-d", "node-e", "node-f")
+		if after := members["node-d"].incarnation("node-e"); before == "" || after == before {
+			t.Errorf("incarnation %q, and before %q", after, before)
+		}
 	})
 	out, err := members["node-e"].hacluster("members")
 	t.Log(out)
