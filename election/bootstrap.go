@@ -29,17 +29,20 @@ type identityAnswer struct {
 	Leading bool `json:"leading"`
 	// Peers are the sorted names that the node is configured with.
 	Peers []string `json:"peers"`
-	// Members is the Raft configuration; empty as long as the node has not heard of any.
+	// Members is the Raft configuration; empty as long as the node has not heard of any. Roster is the same with addresses.
 	Members []raft.ServerID `json:"members,omitempty"`
+	Roster  []Peer          `json:"roster,omitempty"`
 }
 
 func (n *Node) answerIdentity(w http.ResponseWriter, _ *http.Request) {
 	answer := identityAnswer{identity: n.self, Initialized: n.initialized.Load(), Peers: n.cfg.peerNames()}
 	if r := n.raft.Load(); r != nil {
 		answer.Leading = r.State() == raft.Leader
-		for _, server := range servers(r) {
+		members := servers(r)
+		for _, server := range members {
 			answer.Members = append(answer.Members, server.ID)
 		}
+		answer.Roster = peersOf(members)
 	}
 	writeJSON(w, answer)
 }
@@ -129,7 +132,7 @@ func (n *Node) poll(ctx context.Context) (answers map[string]identityAnswer, sil
 	answers, silent = make(map[string]identityAnswer), make(map[string]error)
 	var mu sync.Mutex
 	var polls sync.WaitGroup
-	for _, p := range n.cfg.others() {
+	for _, p := range n.roster.others() {
 		polls.Go(func() {
 			answer, err := n.ask(ctx, p.Name)
 			mu.Lock()
@@ -145,9 +148,12 @@ func (n *Node) poll(ctx context.Context) (answers map[string]identityAnswer, sil
 	for name, err := range silent {
 		var answered *CallError
 		if errors.As(err, &answered) && answered.Status == http.StatusMisdirectedRequest {
-			p, _ := n.cfg.peer(name)
+			p, _ := n.roster.peer(name)
 			return nil, nil, fmt.Errorf("peer %s at %s: %s: correct its address or the cluster name in the configuration", name, p.Address, answered.Message)
 		}
+	}
+	for _, answer := range answers {
+		n.roster.tell(answer.Roster)
 	}
 	return answers, silent, ctx.Err()
 }
@@ -197,6 +203,8 @@ func decide(cfg Config, answers map[string]identityAnswer, silent map[string]err
 			return verdict{next: startNow}, nil
 		case answer.Initialized:
 			waiting = append(waiting, fmt.Sprintf("%s (%s): it has not heard from the other members yet", p.Name, p.Address))
+		case cfg.JoinOnly:
+			waiting = append(waiting, fmt.Sprintf("%s (%s): its cluster has not begun, and this node only joins one", p.Name, p.Address))
 		case !slices.Equal(answer.Peers, cfg.peerNames()):
 			// Two views of who is in the cluster could bootstrap two clusters that share nodes.
 			return verdict{}, fmt.Errorf("peer %s is configured with the nodes %s, this node with %s: make the configurations equal",
@@ -205,7 +213,7 @@ func decide(cfg Config, answers map[string]identityAnswer, silent map[string]err
 	}
 	lowest := cfg.peerNames()[0]
 	switch {
-	case len(waiting) > 0:
+	case len(waiting) > 0 || cfg.JoinOnly:
 		return verdict{next: keepWaiting, waiting: waiting}, nil
 	case lowest == cfg.Name:
 		return verdict{next: bootstrapNow}, nil

@@ -30,14 +30,14 @@ type StateMachine interface {
 	Check(data []byte) error
 }
 
-// Peer is one configured node of the cluster.
+// Peer is one node of the cluster.
 type Peer struct {
 	// Name identifies the node: letters, digits, '.', '_' and '-'.
-	Name string
+	Name string `json:"name"`
 	// Address is the host:port at which the node listens and the others reach it.
-	Address string
+	Address string `json:"address"`
 	// Witness marks a voter without HAProxy. It votes as any other; who may hold the address is the caller's business.
-	Witness bool
+	Witness bool `json:"witness,omitempty"`
 }
 
 // Network is how a node is reached and reaches others. Errors and deadlines are those of package net.
@@ -56,8 +56,12 @@ type Config struct {
 	Name string
 	// DataDir holds the Raft store (raft/) and the initialized marker. It belongs to one node.
 	DataDir string
-	// Peers are all configured nodes, this one included.
+	// Peers are the configured nodes, this one included: the first members, and how a later one finds the others.
 	Peers []Peer
+	// JoinOnly keeps this node from bootstrapping a cluster: it waits for one to join.
+	JoinOnly bool
+	// Directory is what the cluster has agreed on about its members. Nil: the configured ones are all.
+	Directory Directory
 
 	// Level is the newest level of commands and snapshots that this build knows; whoever leads is told it by a node that joins.
 	Level uint8
@@ -67,7 +71,8 @@ type Config struct {
 	Timing    Timing
 	Snapshots Snapshots
 
-	// RPC serves the calls of other nodes (Node.Call) other than /v1/identity and /v1/join. Nil answers 404.
+	// RPC serves the calls of other nodes (Node.Call) other than /v1/identity and /v1/join. Nil answers 404. Under TLS only members reach
+	// it, but for AdmitPath.
 	RPC http.Handler
 	// Network carries the connections between nodes. Default: TCP.
 	Network Network

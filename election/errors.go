@@ -20,7 +20,7 @@ var (
 	ErrTransferInProgress = fmt.Errorf("leadership transfer in progress: %w", ErrNotAppended)
 	// ErrLeadershipLost says that leadership ended while the command was in flight. It is an ErrUnknownOutcome.
 	ErrLeadershipLost = fmt.Errorf("leadership lost: %w", ErrUnknownOutcome)
-	// ErrUnknownNode says that no configured peer, or no voter, has the given name.
+	// ErrUnknownNode says that nobody who is configured or a member, or no voter, has the given name.
 	ErrUnknownNode = errors.New("unknown node")
 )
 

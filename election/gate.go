@@ -16,20 +16,27 @@ const (
 // some milliseconds, so a peer that has no configured address gets through a crowd of connections that only wait. A flood from elsewhere
 // does not touch the room that each peer's own address has.
 type gate struct {
-	peers map[netip.Addr]bool
-
 	mu      sync.Mutex
+	peers   map[netip.Addr]bool
 	waiting map[netip.Addr][]*muxConn // by address of a peer; all others under the zero address
 }
 
 func newGate(peers []Peer) *gate {
-	g := &gate{peers: make(map[netip.Addr]bool), waiting: make(map[netip.Addr][]*muxConn)}
+	g := &gate{waiting: make(map[netip.Addr][]*muxConn)}
+	g.setPeers(peers)
+	return g
+}
+
+// setPeers says who has room of its own from now on.
+func (g *gate) setPeers(peers []Peer) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.peers = make(map[netip.Addr]bool)
 	for _, p := range peers {
 		if addr, err := netip.ParseAddrPort(p.Address); err == nil {
 			g.peers[addr.Addr().Unmap()] = true
 		}
 	}
-	return g
 }
 
 // enter lets a connection in, and closes the one that has to give way.
@@ -50,8 +57,9 @@ func (g *gate) enter(conn *muxConn) {
 func (g *gate) leave(conn *muxConn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	room, _ := g.room(conn.RemoteAddr())
-	g.waiting[room] = slices.DeleteFunc(g.waiting[room], func(c *muxConn) bool { return c == conn })
+	for room, crowd := range g.waiting { // its address may have become that of a peer meanwhile, or ceased to be
+		g.waiting[room] = slices.DeleteFunc(crowd, func(c *muxConn) bool { return c == conn })
+	}
 }
 
 func (g *gate) room(remote net.Addr) (room netip.Addr, limit int) {

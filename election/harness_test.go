@@ -64,6 +64,34 @@ func (l *ledger) Restore(snapshot []byte) error {
 	return json.Unmarshal(snapshot, &l.entries)
 }
 
+// Admitted and Removed make a directory of the commands "admit NAME ADDRESS" and "remove NAME".
+func (l *ledger) Admitted() []Peer {
+	admitted, _ := l.directory()
+	return admitted
+}
+
+func (l *ledger) Removed(name string) bool {
+	_, removed := l.directory()
+	return removed[name]
+}
+
+func (l *ledger) directory() (admitted []Peer, removed map[string]bool) {
+	removed = make(map[string]bool)
+	for _, entry := range l.list() {
+		words := strings.Fields(entry)
+		if len(words) < 2 {
+			continue
+		}
+		name := words[1]
+		admitted = slices.DeleteFunc(admitted, func(p Peer) bool { return p.Name == name })
+		removed[name] = words[0] == "remove"
+		if words[0] == "admit" {
+			admitted = append(admitted, Peer{Name: name, Address: words[2]})
+		}
+	}
+	return admitted, removed
+}
+
 func (l *ledger) list() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,6 +118,7 @@ func start(t testing.TB, cfg Config) *process {
 func startWith(t testing.TB, cfg Config, l *ledger) *process {
 	t.Helper()
 	p := &process{ledger: l, done: make(chan struct{})}
+	cfg.Directory = p.ledger
 	var err error
 	if p.Node, err = Open(cfg, p.ledger); err != nil {
 		t.Fatalf("open %s: %v", cfg.Name, err)
@@ -132,7 +161,7 @@ func (p *process) failure(t testing.TB) error {
 	case <-p.done:
 		p.expected = true
 		return p.err
-	case <-time.After(15 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatalf("the run of %s has not ended: %+v", p.cfg.Name, p.Status())
 		return nil
 	}
@@ -159,7 +188,8 @@ func newCluster(t testing.TB, size int, adjust ...func(*Config)) *cluster {
 			Name:    p.Name,
 			DataDir: t.TempDir(),
 			Peers:   peers,
-			Timing:  Timing{Heartbeat: 400 * time.Millisecond, Election: 400 * time.Millisecond, Lease: 200 * time.Millisecond, Commit: 20 * time.Millisecond},
+			Timing: Timing{Heartbeat: 400 * time.Millisecond, Election: 400 * time.Millisecond, Lease: 200 * time.Millisecond, Commit: 20 * time.Millisecond,
+				LogWrite: 20 * time.Second}, // a disk that others keep busy is not what is tested
 		}
 		if os.Getenv("ELECTION_LOG") != "" {
 			cfg.Logger = zaptest.NewLogger(t).Named(p.Name)
@@ -298,7 +328,7 @@ func (p *process) expectPhase(t testing.TB, words ...string) {
 // eventually polls a condition of real processes until it holds.
 func eventually(t testing.TB, what string, check func() error) {
 	t.Helper()
-	const patience = 15 * time.Second
+	const patience = 30 * time.Second
 	deadline := time.Now().Add(patience)
 	for {
 		err := check()

@@ -50,9 +50,9 @@ func (n *Node) Voters() []string {
 // Knock opens a connection to a peer and closes it. Nil says that the peer's machine is up, whatever its agent does: the kernel accepts
 // for a process that is not scheduled. An error that wraps ECONNREFUSED says that the machine is up and no agent runs there.
 func (n *Node) Knock(ctx context.Context, peer string) error {
-	p, ok := n.cfg.peer(peer)
+	p, ok := n.roster.peer(peer)
 	if !ok {
-		return fmt.Errorf("%w: %q is not configured", ErrUnknownNode, peer)
+		return fmt.Errorf("%w: %q is neither configured nor a member", ErrUnknownNode, peer)
 	}
 	if err := n.mux.knock(ctx, p.Address, peer); err != nil {
 		return fmt.Errorf("knock at %s: %w", peer, err)

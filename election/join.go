@@ -17,6 +17,10 @@ const (
 	joinPath = "/v1/join"
 	// joinTimeout bounds one join call; the leader commits up to two configuration changes in it.
 	joinTimeout = 5 * time.Second
+	// stableFor is how long a joiner must have been caught up at each of its calls before it gets its vote, and stableGap how far these
+	// may be apart.
+	stableFor = 2 * time.Second
+	stableGap = 2 * time.Second
 )
 
 // joinRequest asks the leader to let a node in, and later to give it a vote.
@@ -36,21 +40,11 @@ type joinAnswer struct {
 	Leader string `json:"leader,omitempty"`
 	// Follow is set by a node that does not lead.
 	Follow bool `json:"follow,omitempty"`
-	// Voter says that the joiner has its vote.
-	Voter bool `json:"voter,omitempty"`
-}
-
-// admission is what a leader remembers of the nodes that it lets in.
-type admission struct {
-	// turn has one slot, taken by the joiner that is being served. It is no mutex: who waits for it must be able to give up.
-	turn chan struct{}
-	// target is the commit index at the previous call of each joiner. Once its applied index has got there it is caught up:
-	// the present commit index would be a moving target in a busy cluster.
-	target map[raft.ServerID]uint64
-}
-
-func newAdmission() admission {
-	return admission{turn: make(chan struct{}, 1), target: make(map[raft.ServerID]uint64)}
+	// Voter says that the joiner has its vote, and Waiting why it has none yet.
+	Voter   bool   `json:"voter,omitempty"`
+	Waiting string `json:"waiting,omitempty"`
+	// Roster are the members. The leader may be none of those that the joiner is configured with.
+	Roster []Peer `json:"roster,omitempty"`
 }
 
 // askToJoin makes one round: the known leader first, then the others, following a hint once.
@@ -59,38 +53,51 @@ func (n *Node) askToJoin(ctx context.Context, r *raft.Raft) error {
 		Level: n.cfg.Level}
 	var waiting []string
 	for _, p := range n.joinOrder(r) {
-		var answer joinAnswer
-		err := n.callJoin(ctx, p.Name, request, &answer)
-		if err == nil && answer.Follow && answer.Leader != "" && answer.Leader != p.Name {
-			p, _ = n.cfg.peer(answer.Leader)
-			answer = joinAnswer{}
-			err = n.callJoin(ctx, p.Name, request, &answer)
+		answer, err := n.callJoin(ctx, p.Name, request)
+		if err == nil && answer.Follow && answer.Leader != p.Name {
+			if leader, known := n.roster.peer(answer.Leader); known {
+				p = leader
+				answer, err = n.callJoin(ctx, p.Name, request)
+			}
 		}
+		why := "it knows no leader"
 		switch {
 		case err != nil:
-			waiting = append(waiting, fmt.Sprintf("%s (%s): %s", p.Name, p.Address, reason(err)))
-		case answer.Follow:
-			waiting = append(waiting, fmt.Sprintf("%s (%s): it knows no leader", p.Name, p.Address))
-		default:
-			n.phase.set("joining the cluster led by " + p.Name)
+			why = reason(err)
+		case !answer.Follow:
+			n.phase.set("joining the cluster led by " + p.Name + answer.why())
 			return nil
 		}
+		waiting = append(waiting, fmt.Sprintf("%s (%s): %s", p.Name, p.Address, why))
 	}
-	n.waitingFor(waiting)
+	slices.Sort(waiting)
+	n.waitingFor(slices.Compact(waiting)) // several may have named the same leader
 	return ctx.Err()
 }
 
+func (a joinAnswer) why() string {
+	if a.Waiting == "" {
+		return ""
+	}
+	return ": " + a.Waiting
+}
+
 // callJoin gives each peer its own time: one that hangs must not use up that of the others.
-func (n *Node) callJoin(ctx context.Context, peer string, request joinRequest, answer *joinAnswer) error {
+func (n *Node) callJoin(ctx context.Context, peer string, request joinRequest) (joinAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
-	return n.Call(ctx, peer, joinPath, request, answer)
+	var answer joinAnswer
+	err := n.Call(ctx, peer, joinPath, request, &answer)
+	if err == nil {
+		n.roster.tell(answer.Roster)
+	}
+	return answer, err
 }
 
 // joinOrder puts the leader first, if it is known.
 func (n *Node) joinOrder(r *raft.Raft) []Peer {
 	leader := n.leadership(r).Leader
-	peers := n.cfg.others()
+	peers := n.roster.others()
 	slices.SortStableFunc(peers, func(a, b Peer) int {
 		switch {
 		case a.Name == leader:
@@ -115,8 +122,9 @@ func (n *Node) answerJoin(w http.ResponseWriter, request *http.Request) {
 		writeJSON(w, joinAnswer{Follow: true})
 		return
 	}
+	roster := peersOf(servers(r))
 	if leadership := n.leadership(r); !leadership.Self {
-		writeJSON(w, joinAnswer{Follow: true, Leader: leadership.Leader})
+		writeJSON(w, joinAnswer{Follow: true, Leader: leadership.Leader, Roster: roster})
 		return
 	}
 	if err := n.checkJoiner(request.Context(), join); err != nil {
@@ -124,27 +132,29 @@ func (n *Node) answerJoin(w http.ResponseWriter, request *http.Request) {
 		http.Error(w, err.Error(), http.StatusForbidden)
 		return
 	}
-	voter, err := n.admit(request.Context(), r, join)
+	waiting, err := n.admit(request.Context(), r, join)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	writeJSON(w, joinAnswer{Voter: voter})
+	writeJSON(w, joinAnswer{Voter: waiting == "", Waiting: waiting, Roster: roster})
 }
 
-// checkJoiner lets in configured nodes only, and asks back at the configured address who is there: a request that was delayed,
-// or comes from a copy of the machine, must not remove an incarnation that is alive.
+// checkJoiner lets in whom the roster knows, and asks back at the address that it knows who is there: a request that was delayed, or comes
+// from a copy of the machine, must not remove an incarnation that is alive.
 func (n *Node) checkJoiner(ctx context.Context, join joinRequest) error {
-	p, ok := n.cfg.peer(join.Node)
-	if !ok || p.Name == n.cfg.Name || p.Address != join.Address || nodeName(join.ServerID) != join.Node {
-		return fmt.Errorf("node %q at %s is not among the peers that leader %s is configured with: add it there", join.Node, join.Address, n.cfg.Name)
+	if caller, secured := Caller(ctx); secured && caller != join.Node {
+		return fmt.Errorf("the certificate of this connection is that of node %q, and it asks for node %q", caller, join.Node)
+	}
+	if err := n.mayJoin(join); err != nil {
+		return err
 	}
 	if err := n.cfg.admits(join.Level); err != nil {
 		return fmt.Errorf("leader %s does not let %s in: %w", n.cfg.Name, join.Node, err)
 	}
 	present, err := n.ask(ctx, join.Node)
 	if err != nil {
-		return fmt.Errorf("leader %s does not reach node %s at %s: %s", n.cfg.Name, p.Name, p.Address, reason(err))
+		return fmt.Errorf("leader %s does not reach node %s at %s: %s", n.cfg.Name, join.Node, join.Address, reason(err))
 	}
 	if id := present.serverID(); id != join.ServerID {
 		return fmt.Errorf("%s asks to join, but %s is at its address", join.ServerID, id)
@@ -152,55 +162,119 @@ func (n *Node) checkJoiner(ctx context.Context, join joinRequest) error {
 	return nil
 }
 
-// admit brings a checked joiner one step further: the older incarnation goes, the new one comes without a vote, and gets the
-// vote once it has applied what was committed at its previous call. One joiner is served at a time.
-func (n *Node) admit(ctx context.Context, r *raft.Raft, join joinRequest) (voter bool, err error) {
-	select {
-	case n.admission.turn <- struct{}{}:
-		defer func() { <-n.admission.turn }()
-	case <-ctx.Done():
+func (n *Node) mayJoin(join joinRequest) error {
+	const remedy = "run 'hacluster join' on it, or 'hacluster members add' on a member"
+	p, known := n.roster.peer(join.Node)
+	switch {
+	case nodeName(join.ServerID) != join.Node || join.Node == n.cfg.Name:
+		return fmt.Errorf("%q cannot join as node %q", join.ServerID, join.Node)
+	case n.roster.removed(join.Node):
+		return fmt.Errorf("node %s was removed from the cluster: to let it in again, %s", join.Node, remedy)
+	case !known:
+		return fmt.Errorf("node %q is not admitted to the cluster: to let it in, %s", join.Node, remedy)
+	case p.Address != join.Address:
+		return fmt.Errorf("node %s is admitted at %s, and is at %s: to let it in there, %s", join.Node, p.Address, join.Address, remedy)
 	}
-	if err := ctx.Err(); err != nil {
-		return false, err // the caller is gone; what was checked before the wait may not hold any more
+	return nil
+}
+
+// admission is what a leader remembers of the nodes that it lets in.
+type admission struct {
+	// turn has one slot, taken by the change that is being made. It is no mutex: who waits for it must be able to give up.
+	turn    chan struct{}
+	joiners map[raft.ServerID]progress
+}
+
+// progress of a joiner from call to call.
+type progress struct {
+	// target is the commit index at its previous call. Once its applied index has got there it is caught up: the present commit index
+	// would be a moving target in a busy cluster.
+	target uint64
+	asked  time.Duration // its previous call
+	since  time.Duration // it was caught up at each call from then on
+}
+
+func newAdmission() admission {
+	return admission{turn: make(chan struct{}, 1), joiners: make(map[raft.ServerID]progress)}
+}
+
+// enter waits for the turn. One membership change is made at a time.
+func (a *admission) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case a.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if err := ctx.Err(); err != nil { // the caller is gone; what was checked before the wait may not hold any more
+		<-a.turn
+		return nil, err
+	}
+	return func() { <-a.turn }, nil
+}
+
+// stable reports whether a joiner was caught up at each of its calls for a while.
+func (a *admission) stable(join joinRequest, commit uint64, now time.Duration) bool {
+	p, known := a.joiners[join.ServerID]
+	if !known || join.Applied < p.target || now-p.asked > stableGap {
+		p.since = now
+	}
+	p.target, p.asked = commit, now
+	a.joiners[join.ServerID] = p
+	return now-p.since >= stableFor
+}
+
+// admit brings a checked joiner one step further: the older incarnation goes, the new one comes without a vote, and gets the vote once it
+// has been caught up for a while. It returns why the joiner has no vote yet.
+func (n *Node) admit(ctx context.Context, r *raft.Raft, join joinRequest) (waiting string, err error) {
+	leave, err := n.admission.enter(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer leave()
+	if err := n.removeOlder(ctx, r, join); err != nil {
+		return "", err
 	}
 	address := serverAddress(join.Address, join.ServerID)
+	member, ok := findServer(r, join.ServerID)
+	if !ok || member.Address != address {
+		n.log.Info("adding a node without a vote", zap.String(keyPeer, join.Node), zap.String(keyServerID, string(join.ServerID)))
+		if err := wait(ctx, r.AddNonvoter(join.ServerID, address, 0, joinTimeout)); err != nil {
+			return "", fmt.Errorf("add %s: %w", join.ServerID, err)
+		}
+	}
+	if ok && member.Suffrage == raft.Voter {
+		return "", nil
+	}
+	now := n.cfg.Now()
+	steady, census := n.admission.stable(join, r.CommitIndex(), now), n.census(r, now-max(time.Second, n.cfg.Timing.Heartbeat))
+	switch err := census.promotion(); {
+	case !steady:
+		return "it catches up", nil
+	case !census.alive(join.ServerID):
+		return "it does not answer its leader", nil
+	case err != nil:
+		return err.Error(), nil
+	}
+	n.log.Info("giving a node its vote", zap.String(keyPeer, join.Node), zap.String(keyServerID, string(join.ServerID)))
+	if err := wait(ctx, r.AddVoter(join.ServerID, address, 0, joinTimeout)); err != nil {
+		return "", fmt.Errorf("promote %s: %w", join.ServerID, err)
+	}
+	delete(n.admission.joiners, join.ServerID)
+	return "", nil
+}
+
+// removeOlder removes the incarnations that a joiner replaces: it was asked at its address, so they are gone.
+func (n *Node) removeOlder(ctx context.Context, r *raft.Raft, join joinRequest) error {
 	for _, old := range servers(r) {
 		if nodeName(old.ID) != join.Node || old.ID == join.ServerID {
 			continue
 		}
 		n.log.Info("removing the lost incarnation of a node", zap.String(keyPeer, join.Node), zap.String(keyServerID, string(old.ID)))
 		if err := wait(ctx, r.RemoveServer(old.ID, 0, joinTimeout)); err != nil {
-			return false, fmt.Errorf("remove %s: %w", old.ID, err)
+			return fmt.Errorf("remove %s: %w", old.ID, err)
 		}
 	}
-	member, ok := findServer(r, join.ServerID)
-	switch {
-	case !ok:
-		n.log.Info("adding a node without a vote", zap.String(keyPeer, join.Node), zap.String(keyServerID, string(join.ServerID)))
-		if err := wait(ctx, r.AddNonvoter(join.ServerID, address, 0, joinTimeout)); err != nil {
-			return false, fmt.Errorf("add %s: %w", join.ServerID, err)
-		}
-	case member.Suffrage == raft.Voter:
-		return true, nil
-	}
-	if !n.admission.caughtUp(join, r.CommitIndex()) {
-		return false, nil
-	}
-	n.log.Info("giving a node its vote", zap.String(keyPeer, join.Node), zap.String(keyServerID, string(join.ServerID)))
-	if err := wait(ctx, r.AddVoter(join.ServerID, address, 0, joinTimeout)); err != nil {
-		return false, fmt.Errorf("promote %s: %w", join.ServerID, err)
-	}
-	delete(n.admission.target, join.ServerID)
-	return true, nil
-}
-
-func (a *admission) caughtUp(join joinRequest, commit uint64) bool {
-	target, known := a.target[join.ServerID]
-	if known && join.Applied >= target {
-		return true
-	}
-	a.target[join.ServerID] = commit
-	return false
+	return nil
 }
 
 func findServer(r *raft.Raft, id raft.ServerID) (raft.Server, bool) {
@@ -213,33 +287,30 @@ func findServer(r *raft.Raft, id raft.ServerID) (raft.Server, bool) {
 }
 
 // errRemoved ends Run: Raft keeps a removed server running, without a vote and without news.
-var errRemoved = errors.New("this node was removed from the cluster: to let it in again, stop it, move its data dir away and start it")
+var errRemoved = errors.New("this node was removed from the cluster: stop it for good, or let it in again with 'hacluster join'")
 
-// watchMembership asks to join for as long as this node has no vote, and ends Run when it had one and is no member any more.
+// watchMembership asks to join for as long as this node has no vote, and ends Run when it took part and is no member any more. One that
+// was removed while it was away waits to be let in again. At the leader it finishes removals.
 func (n *Node) watchMembership(ctx context.Context, r *raft.Raft) error {
-	const patience = 12 // intervals without a leader before the peers are asked
-	wasVoter, leaderless := false, 0
+	own := serverAddress(n.cfg.address(), n.self.serverID())
+	var s standing
 	for {
+		n.followRoster()
+		leadership := n.leadership(r)
+		s.look(leadership.Leader != "")
 		member, isMember := findServer(r, n.self.serverID())
-		leaderless++
-		if n.leadership(r).Leader != "" {
-			leaderless = 0
-		}
+		votes := isMember && member.Suffrage == raft.Voter && (member.Address == own || leadership.Self)
 		switch {
-		case isMember && member.Suffrage == raft.Voter:
-			wasVoter = true
-			if leaderless == 0 {
-				n.phase.set("running")
-			} else {
-				n.waitingFor([]string{"a leader"})
+		case votes && !s.expelled:
+			s.tookPart = s.tookPart || s.leaderless == 0
+			if leadership.Self && member.Address != own {
+				// It was elected at its new address before anybody could let it in there.
+				_ = wait(ctx, r.AddVoter(member.ID, own, 0, joinTimeout))
 			}
-			if leaderless >= patience {
-				leaderless = 0
-				if n.removedElsewhere(ctx) {
-					return errRemoved
-				}
+			if err := n.takePart(ctx, r, &s, leadership.Self); err != nil {
+				return err
 			}
-		case wasVoter && !isMember:
+		case s.tookPart && !isMember:
 			return errRemoved
 		default:
 			// Being listed without a vote is not remembered: that entry may be taken back when its leader dies.
@@ -254,8 +325,47 @@ func (n *Node) watchMembership(ctx context.Context, r *raft.Raft) error {
 	}
 }
 
-// removedElsewhere asks the peers. A removed node that was away meanwhile does not hear of it from Raft: nobody answers its
-// requests for votes.
+// standing is what watchMembership remembers from look to look.
+type standing struct {
+	tookPart   bool // as a voter with a leader
+	leaderless int  // looks in a row without one
+	expelled   bool // the others say so; its own log does not know it
+}
+
+func (s *standing) look(hasLeader bool) {
+	s.leaderless++
+	if hasLeader {
+		s.leaderless, s.expelled = 0, false
+	}
+}
+
+// takePart is what a voter does about its membership.
+func (n *Node) takePart(ctx context.Context, r *raft.Raft, s *standing, leads bool) error {
+	const patience = 12 // looks without a leader before the others are asked
+	n.sayRunning(s.leaderless == 0)
+	if leads {
+		n.finishRemovals(ctx, r)
+	}
+	if s.leaderless < patience {
+		return nil
+	}
+	s.leaderless = 0
+	if s.expelled = n.removedElsewhere(ctx); s.expelled && s.tookPart {
+		return errRemoved
+	}
+	return nil
+}
+
+func (n *Node) sayRunning(hasLeader bool) {
+	if hasLeader {
+		n.phase.set("running")
+	} else {
+		n.waitingFor([]string{"a leader"})
+	}
+}
+
+// removedElsewhere asks the others. A removed node that was away meanwhile does not hear of it from Raft: nobody answers its requests for
+// votes. The answers also tell one that was away for long who the others are by now.
 func (n *Node) removedElsewhere(ctx context.Context) bool {
 	answers, _, err := n.poll(ctx)
 	if err != nil {

@@ -76,8 +76,8 @@ func listenMux(cfg Config) (*mux, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &mux{network: cfg.Network, listener: listener, rpc: newLane(listener.Addr()), conns: make(map[*muxConn]struct{}),
-		security: cfg.Security, gate: newGate(cfg.Peers), refused: newRefusals(nil)}
+	m := newMux(cfg)
+	m.listener, m.rpc = listener, newLane(listener.Addr())
 	m.isMember = func(name string) bool {
 		_, ok := cfg.peer(name)
 		return ok
@@ -86,6 +86,11 @@ func listenMux(cfg Config) (*mux, error) {
 		m.refused = newRefusals(cfg.Logger.Named("election"))
 	}
 	return m, nil
+}
+
+// newMux makes one that only dials.
+func newMux(cfg Config) *mux {
+	return &mux{network: cfg.Network, conns: make(map[*muxConn]struct{}), security: cfg.Security, gate: newGate(cfg.Peers), refused: newRefusals(nil)}
 }
 
 // openRaft begins to accept Raft connections meant for serverID.

@@ -48,11 +48,15 @@ type life struct {
 	admission   admission
 	// refusal says why the store takes no more entries, "" if it does.
 	refusal phase
+	// obstacle is why a node that was removed is still a member of Raft.
+	obstacle phase
+	roster   *roster
+	known    []Peer // what followRoster last saw
 }
 
 // newNode makes a node without store and network.
 func newNode(cfg Config, sm StateMachine) *Node {
-	return &Node{
+	n := &Node{
 		cfg:         cfg,
 		log:         cfg.Logger.Named("election"),
 		machine:     sm,
@@ -62,6 +66,13 @@ func newNode(cfg Config, sm StateMachine) *Node {
 		suspects:    make(chan uint64, 1),
 		life:        life{admission: newAdmission()},
 	}
+	n.roster = newRoster(cfg, func() []raft.Server {
+		if r := n.raft.Load(); r != nil {
+			return servers(r)
+		}
+		return nil
+	})
+	return n
 }
 
 // Open opens the store and the listener and finds out who this node is. It starts nothing. The caller must call Run or Close.
@@ -93,7 +104,8 @@ func Open(cfg Config, sm StateMachine) (*Node, error) {
 	}
 	// Before the port is served: a node with a past must never be taken for a fresh one.
 	n.initialized.Store(n.origin != fresh)
-	n.client = newClient(cfg, n.mux)
+	n.mux.isMember = n.roster.isMember
+	n.client = newClient(n.mux, n.roster.peer)
 	n.phase.set("starting")
 	return n, nil
 }

@@ -24,9 +24,10 @@ const (
 // Call posts in as JSON to path at the named peer and decodes the answer into out; both may be nil, and neither may exceed
 // 1 MiB. An answer other than 2xx is a *CallError. A refused connection comes back at once; otherwise ctx bounds the call.
 func (n *Node) Call(ctx context.Context, peerName, path string, in, out any) error {
-	if _, ok := n.cfg.peer(peerName); !ok {
-		return fmt.Errorf("%w: %q is not configured", ErrUnknownNode, peerName)
-	}
+	return call(ctx, n.client, n.cfg, peerName, path, in, out)
+}
+
+func call(ctx context.Context, client *http.Client, cfg Config, peerName, path string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("encode call to %s of %s: %w", path, peerName, err)
@@ -39,8 +40,8 @@ func (n *Node) Call(ctx context.Context, peerName, path string, in, out any) err
 		return fmt.Errorf("call %s of %s: %w", path, peerName, err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set(clusterHeader, n.cfg.Cluster)
-	response, err := n.client.Do(request)
+	request.Header.Set(clusterHeader, cfg.Cluster)
+	response, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("call %s of %s: %w", path, peerName, withoutURL(err))
 	}
@@ -78,16 +79,16 @@ func withoutURL(err error) error {
 	return err
 }
 
-// newClient makes the HTTP client of Call: the host of a URL is the name of a peer.
-func newClient(cfg Config, m *mux) *http.Client {
+// newClient makes the HTTP client of Call: the host of a URL is the name of a peer, which lookup finds.
+func newClient(m *mux, lookup func(name string) (Peer, bool)) *http.Client {
 	dial := func(ctx context.Context, _, hostPort string) (net.Conn, error) {
 		name, _, err := net.SplitHostPort(hostPort)
 		if err != nil {
 			return nil, fmt.Errorf("split %q: %w", hostPort, err)
 		}
-		peer, ok := cfg.peer(name)
+		peer, ok := lookup(name)
 		if !ok {
-			return nil, fmt.Errorf("%w: %q is not configured", ErrUnknownNode, name)
+			return nil, fmt.Errorf("%w: %q is neither configured nor a member", ErrUnknownNode, name)
 		}
 		return m.dial(ctx, peer.Address, rpcProtocol, name)
 	}
@@ -139,8 +140,8 @@ func (n *Node) rpcHandler() http.Handler {
 				n.cfg.Name, n.cfg.Cluster, r.Host, r.Header.Get(clusterHeader)), http.StatusMisdirectedRequest)
 			return
 		}
-		if !mayCall(r) {
-			http.Error(w, "only nodes may call "+r.URL.Path, http.StatusForbidden)
+		if err := n.mayCall(r); err != nil {
+			http.Error(w, err.Error(), http.StatusForbidden)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)

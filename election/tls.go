@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"net/http"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -25,13 +24,14 @@ type Security interface {
 
 // session is an authenticated connection.
 type session struct {
-	conn   *tls.Conn
-	peer   string // the name of a node, or of an operator
-	isNode bool
+	conn     *tls.Conn
+	peer     string // the name of a node, or of an operator
+	isNode   bool
+	protocol string
 }
 
-// authenticate answers the handshake of a connection that came in, and returns the protocol that it is for. Members of the cluster get
-// in, and operators; the latter never into Raft.
+// authenticate answers the handshake of a connection that came in, and returns the protocol that it is for. Raft is for members of the
+// cluster. Other nodes and operators get as far as rpc, which judges each call.
 func (m *mux) authenticate(ctx context.Context, conn *muxConn) (protocol string, err error) {
 	secured, err := m.security.Server(ctx, conn.raw, raftProtocol, rpcProtocol)
 	if err != nil {
@@ -43,13 +43,18 @@ func (m *mux) authenticate(ctx context.Context, conn *muxConn) (protocol string,
 		return "", err
 	}
 	switch protocol = state.NegotiatedProtocol; {
-	case isNode && !m.isMember(name):
-		return "", refusal{notAMember, fmt.Errorf("node %q is no member: add it to nodes in the configuration here, or revoke its certificate", name)}
+	case isNode && protocol == raftProtocol && !m.isMember(name):
+		return "", stranger(name)
 	case !isNode && protocol == raftProtocol:
 		return "", refusal{operatorInRaft, fmt.Errorf("operator %q asks for Raft: only nodes may; revoke the certificate if nobody knows why", name)}
 	}
-	m.establish(conn, &session{conn: secured, peer: name, isNode: isNode})
+	m.establish(conn, &session{conn: secured, peer: name, isNode: isNode, protocol: protocol})
 	return protocol, nil
+}
+
+// stranger is the refusal of a node with a good certificate that is no member.
+func stranger(name string) error {
+	return refusal{notAMember, fmt.Errorf("node %q is no member: let it in with 'hacluster members add', or revoke its certificate", name)}
 }
 
 // secure begins the handshake on a connection that was dialled.
@@ -62,7 +67,7 @@ func (m *mux) secure(ctx context.Context, conn *muxConn, protocol, target string
 	if err != nil {
 		return err
 	}
-	m.establish(conn, &session{conn: secured, peer: node, isNode: true})
+	m.establish(conn, &session{conn: secured, peer: node, isNode: true, protocol: protocol})
 	return nil
 }
 
@@ -96,7 +101,7 @@ func (m *mux) watchPeers(ctx context.Context) error {
 func (m *mux) cutUnwelcome() {
 	for conn, s := range m.sessions() {
 		name, isNode, err := m.security.Peer(s.conn.ConnectionState())
-		if err == nil && isNode && !m.isMember(name) {
+		if err == nil && isNode && s.protocol == raftProtocol && !m.isMember(name) {
 			err = refusal{notAMember, fmt.Errorf("node %q is no member any more", name)}
 		}
 		if err != nil {
@@ -116,21 +121,4 @@ func (m *mux) sessions() map[*muxConn]*session {
 		}
 	}
 	return open
-}
-
-// callerKey is where a request's context has the session of its connection.
-type callerKey struct{}
-
-// withCaller is the ConnContext of the rpc server.
-func withCaller(ctx context.Context, conn net.Conn) context.Context {
-	if c, ok := conn.(*muxConn); ok && c.session != nil {
-		return context.WithValue(ctx, callerKey{}, c.session)
-	}
-	return ctx
-}
-
-// mayCall says whether the caller of a request may use the path. Operators may ask a node who it is, and nothing that changes anything.
-func mayCall(r *http.Request) bool {
-	s, secured := r.Context().Value(callerKey{}).(*session)
-	return !secured || s.isNode || r.URL.Path == identityPath
 }

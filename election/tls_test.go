@@ -35,7 +35,7 @@ func newSecured(t *testing.T, size int, adjust ...func(*Config)) *secured {
 	s := &secured{ca: pkitest.NewAuthority(t), dirs: make(map[string]pkitest.Dir), rings: make(map[string]*keyring.Keyring)}
 	s.revoked.Store(&[]string{})
 	adjust = append([]func(*Config){func(cfg *Config) {
-		cfg.Timing = Timing{Heartbeat: 2 * time.Second, Election: 2 * time.Second, Lease: time.Second, Commit: 20 * time.Millisecond}
+		cfg.Timing = Timing{Heartbeat: 2 * time.Second, Election: 2 * time.Second, Lease: time.Second, Commit: 20 * time.Millisecond, LogWrite: 20 * time.Second}
 		cfg.Security = s.ring(t, cfg, s.ca, s.ca)
 	}}, adjust...)
 	s.cluster = newCluster(t, size, adjust...)
@@ -153,7 +153,6 @@ func TestIntruders(t *testing.T) {
 		"a server only":           {speaks(serverOnly, raftProtocol, nil), keyring.WrongName},
 		"another cluster":         {speaks(pair(s.ca.Node(t, "node-b", "other")), raftProtocol, nil), keyring.OtherCluster},
 		"a node that is none":     {speaks(pair(s.ca.Node(t, "node-x", "test")), raftProtocol, nil), notAMember},
-		"the same for rpc":        {speaks(pair(s.ca.Node(t, "node-x", "test")), rpcProtocol, nil), notAMember},
 		"an operator in Raft":     {speaks(&operator, raftProtocol, nil), operatorInRaft},
 		"revoked":                 {speaks(&stolen, raftProtocol, nil), keyring.Revoked},
 		"no certificate":          {speaks(nil, raftProtocol, nil), keyring.NoCertificate},

@@ -36,6 +36,10 @@ const (
 	DeniedRespected Denial = "a foreign association is respected"
 	// DeniedStaleClaim: the entry speaks of a claim that is not the newest, or not the node's, or released.
 	DeniedStaleClaim Denial = "not the current claim"
+	// DeniedRemoved: the node was removed, and was not admitted since.
+	DeniedRemoved Denial = "node was removed"
+	// DeniedTaken: another node has the address.
+	DeniedTaken Denial = "address of another node"
 	// DeniedInvalid: a field has no meaning, such as an unknown mode.
 	DeniedInvalid Denial = "invalid field"
 )
@@ -106,6 +110,8 @@ func (s *State) execute(c Command) Result {
 		return s.changeNode(c.Node, func(n *Node) { n.Drained = c.Drained })
 	case UpsertNode:
 		return s.upsertNode(c)
+	case AdmitNode:
+		return s.admitNode(c)
 	case RemoveNode:
 		return s.removeNode(c)
 	default:
@@ -292,23 +298,5 @@ func (s *State) changeNode(name NodeName, change func(*Node)) Result {
 	}
 	change(&n)
 	s.Nodes[name] = n
-	return Result{}
-}
-
-func (s *State) upsertNode(c UpsertNode) Result {
-	if c.Node.Name == "" {
-		return denied(DeniedInvalid)
-	}
-	n := s.Nodes[c.Node.Name]
-	n.Attributes = c.Node
-	s.Nodes[c.Node.Name] = n
-	return Result{}
-}
-
-func (s *State) removeNode(c RemoveNode) Result {
-	if _, known := s.Nodes[c.Node]; !known {
-		return denied(DeniedUnknownNode)
-	}
-	delete(s.Nodes, c.Node)
 	return Result{}
 }

@@ -138,7 +138,14 @@ type UpsertNode struct {
 	Node Attributes `json:"node"`
 }
 
-// RemoveNode forgets a node.
+// AdmitNode lets a node in: it may join the cluster under these attributes, whether it was removed before or not. A member may be admitted
+// again, at another address say, which is how a machine is replaced by one elsewhere.
+type AdmitNode struct {
+	Origin
+	Node Attributes `json:"node"`
+}
+
+// RemoveNode forgets a node and remembers its name: it may not join again, configured or not, before it is admitted again.
 type RemoveNode struct {
 	Origin
 	Node NodeName `json:"node"`
@@ -163,6 +170,7 @@ const (
 	kindSetHealth  kind = "set-health"
 	kindSetDrain   kind = "set-drain"
 	kindUpsertNode kind = "upsert-node"
+	kindAdmitNode  kind = "admit-node"
 	kindRemoveNode kind = "remove-node"
 	kindSetLevel   kind = "set-level"
 )
@@ -174,6 +182,7 @@ func (GuardDone) kind() kind  { return kindGuardDone }
 func (SetHealth) kind() kind  { return kindSetHealth }
 func (SetDrain) kind() kind   { return kindSetDrain }
 func (UpsertNode) kind() kind { return kindUpsertNode }
+func (AdmitNode) kind() kind  { return kindAdmitNode }
 func (RemoveNode) kind() kind { return kindRemoveNode }
 func (SetLevel) kind() kind   { return kindSetLevel }
 
@@ -242,6 +251,8 @@ func decodeBody(e envelope) (Command, error) {
 		return decodeAs[SetDrain](e)
 	case kindUpsertNode:
 		return decodeAs[UpsertNode](e)
+	case kindAdmitNode:
+		return decodeAs[AdmitNode](e)
 	case kindRemoveNode:
 		return decodeAs[RemoveNode](e)
 	case kindSetLevel:

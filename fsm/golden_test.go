@@ -164,7 +164,10 @@ func goldenStory(level Level) []Command {
 	)
 	if level >= 2 {
 		story = append(story, SetLevel{Origin: o(5, "every node knows it"), Level: 2, Needs: "v1.1.0"},
-			UpsertNode{Origin: o(5, "joined"), Node: goldenAttributes("node-a", 0, level)})
+			UpsertNode{Origin: o(5, "joined"), Node: goldenAttributes("node-a", 0, level)},
+			AdmitNode{Origin: o(5, "let in"), Node: goldenAttributes("node-d", 3, level)},
+			AdmitNode{Origin: o(5, "let in"), Node: goldenAttributes("node-e", 4, level)},
+			RemoveNode{Origin: o(5, "removed"), Node: "node-e"})
 	}
 	return story
 }

@@ -10,10 +10,11 @@ import (
 )
 
 var (
-	someNode  = rapid.SampledFrom([]NodeName{"a", "b", "c", "z"})
-	someID    = rapid.SampledFrom([]AssociationID{"", "x1", "x2", "x3", "x4"})
-	someModes = rapid.SampledFrom([]Mode{Takeover, Handover, Adopt, "?"})
-	someFence = rapid.SampledFrom([]Fencing{Strict, Balanced, "?"})
+	someNode    = rapid.SampledFrom([]NodeName{"a", "b", "c", "z"})
+	someAddress = rapid.SampledFrom([]string{"", "10.0.0.1:1", "10.0.0.2:1"})
+	someID      = rapid.SampledFrom([]AssociationID{"", "x1", "x2", "x3", "x4"})
+	someModes   = rapid.SampledFrom([]Mode{Takeover, Handover, Adopt, "?"})
+	someFence   = rapid.SampledFrom([]Fencing{Strict, Balanced, "?"})
 )
 
 func drawCommand(t *rapid.T, term uint64) Command {
@@ -37,6 +38,8 @@ func drawCommand(t *rapid.T, term uint64) Command {
 	case 6:
 		return UpsertNode{Origin: o, Node: Attributes{Name: node, Priority: 100, Level: Level(rapid.IntRange(0, 2).Draw(t, "level"))}}
 	case 7:
+		return AdmitNode{Origin: o, Node: Attributes{Name: node, Address: someAddress.Draw(t, "address")}}
+	case 8:
 		return RemoveNode{Origin: o, Node: node}
 	default:
 		return SetLevel{Origin: o, Level: Level(rapid.IntRange(0, int(Newest)).Draw(t, "level")), Needs: "v2"}

@@ -11,7 +11,7 @@ import (
 // something else does so in a state of the new level only.
 //
 //	1  the first release
-//	2  Attributes.VRRPAddress
+//	2  Attributes.VRRPAddress; AdmitNode, and RemoveNode remembers the name
 type Level uint8
 
 func (Claim) level() Level        { return 1 }
@@ -21,6 +21,7 @@ func (GuardDone) level() Level    { return 1 }
 func (SetHealth) level() Level    { return 1 }
 func (SetDrain) level() Level     { return 1 }
 func (c UpsertNode) level() Level { return c.Node.level() }
+func (AdmitNode) level() Level    { return 2 }
 func (RemoveNode) level() Level   { return 1 }
 
 // A build that does not know the level must not pass the entry that raises the state to it.

@@ -8,6 +8,10 @@ import (
 // historyLimit bounds the transitions kept per state; older ones are dropped.
 const historyLimit = 256
 
+// removedLimit bounds the names remembered of removed nodes; the one that was removed first is forgotten. In an Auto Scaling group each
+// instance that ever was leaves one.
+const removedLimit = 64
+
 // State is what the cluster agrees on. It is a value: Clone before handing it to another goroutine.
 type State struct {
 	// Index and Term of the last applied entry.
@@ -20,7 +24,12 @@ type State struct {
 	Needs string `json:"needs,omitempty"`
 
 	Addresses map[AllocationID]Address `json:"addresses"`
-	Nodes     map[NodeName]Node        `json:"nodes"`
+	// Nodes are the members, by what they last said of themselves.
+	Nodes map[NodeName]Node `json:"nodes"`
+	// Admitted may join, and have not said anything of themselves since.
+	Admitted map[NodeName]Attributes `json:"admitted,omitempty"`
+	// Removed may not join before they are admitted again, by the index of the entry that removed them. At most removedLimit.
+	Removed map[NodeName]uint64 `json:"removed,omitempty"`
 	// History of transitions, oldest first, at most historyLimit.
 	History []Transition `json:"history"`
 }
@@ -87,7 +96,7 @@ type Attributes struct {
 	Version   string   `json:"version,omitempty"`
 	// Level is the newest that the node's build knows.
 	Level Level `json:"level,omitempty"`
-	// VRRPAddress is where its adverts come from. It is of level 2; see At.
+	// VRRPAddress is where its adverts come from and go to; "" = not known. It is of level 2; see At.
 	VRRPAddress string `json:"vrrp_address,omitempty"`
 }
 
@@ -128,7 +137,7 @@ func (s State) Clone() State {
 	for id, a := range s.Addresses {
 		c.Addresses[id] = a.clone()
 	}
-	c.Nodes = maps.Clone(s.Nodes)
+	c.Nodes, c.Admitted, c.Removed = maps.Clone(s.Nodes), maps.Clone(s.Admitted), maps.Clone(s.Removed)
 	c.History = slices.Clone(s.History)
 	return c
 }

@@ -24,7 +24,7 @@ type Config struct {
 	// Interface binds to one device: by name, by its IPv4 address, or by a network (10.0.0.0/16) that the address lies in. Empty: the
 	// routing table decides.
 	Interface string
-	Peers     []netip.Addr // each advert goes to each of them, in this order; others are not listened to
+	Peers     []netip.Addr // each advert goes to each of them, in this order; others are not listened to; see SetPeers
 
 	// MinTTL rejects adverts of peers further away, as keepalived's min_ttl does. 0 accepts every TTL: what
 	// keepalived does in unicast, where RFC 9568's "must be 255" would shut out routed peers.

@@ -147,7 +147,7 @@ func openAgent(ctx context.Context, cfg config.Config, again *reloader) (*agent,
 	replica := controller.NewReplica()
 	lateRPC := &lateHandler{}
 	ec := electionConfig(cfg, lateRPC, log)
-	ec.Level, ec.Admits = uint8(fsm.Newest), replica.Admits
+	ec.Level, ec.Admits, ec.Directory = uint8(fsm.Newest), replica.Admits, replica
 	if keys != nil {
 		ec.Security = keys
 	}
@@ -165,7 +165,7 @@ func openAgent(ctx context.Context, cfg config.Config, again *reloader) (*agent,
 }
 
 func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller.Replica, rpc *lateHandler, log *zap.Logger) error {
-	ports := controller.Ports{Raft: a.metrics.MeasureRaft(a.raft), Quorum: a.raft, Ballot: a.raft, Peers: a.raft, Replica: replica,
+	ports := controller.Ports{Raft: a.metrics.MeasureRaft(a.raft), Quorum: a.raft, Ballot: a.raft, Peers: a.raft, Roster: a.raft, Replica: replica,
 		Observer: controller.Observers{a.hooks, a.metrics.Observer()}}
 	core := coreConfig(cfg)
 	if cfg.Self().Witness {
@@ -185,6 +185,7 @@ func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller
 	}
 	a.admin = adminapi.NewServer(identity(cfg), a.driver, a.raft, socket)
 	a.admin.SetReload(a.again.reload)
+	a.admin.SetMembership(a.driver)
 	if a.keys != nil {
 		a.admin.SetCertificate(certificateOf(a.keys))
 	}

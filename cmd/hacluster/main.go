@@ -51,6 +51,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(agentCommand(), statusCommand(), transferCommand(), drainCommand(), undrainCommand(), reloadCommand(), configCommand(), tlsCommand(), vrrpCommand(), versionCommand())
+	root.AddCommand(agentCommand(), statusCommand(), transferCommand(), drainCommand(), undrainCommand(), reloadCommand(),
+		membersCommand(), joinCommand(), removeCommand(), configCommand(), tlsCommand(), vrrpCommand(), versionCommand())
 	return root
 }

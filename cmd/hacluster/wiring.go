@@ -63,6 +63,7 @@ func electionConfig(cfg config.Config, rpc http.Handler, log *zap.Logger) electi
 		RPC:       rpc,
 		Logger:    log.Named("raft"),
 	}
+	ec.JoinOnly = cfg.JoinOnly()
 	for _, n := range cfg.Nodes {
 		ec.Peers = append(ec.Peers, election.Peer{Name: n.Name, Address: n.Address.String(), Witness: n.Witness})
 	}
@@ -70,31 +71,36 @@ func electionConfig(cfg config.Config, rpc http.Handler, log *zap.Logger) electi
 }
 
 func coreConfig(cfg config.Config) controller.Config {
-	self := cfg.Self()
 	timing := controller.DefaultTiming()
 	timing.EvidenceMaxAge = cfg.Raft.EvidenceMaxAge
 	timing.ObserveInterval = cfg.EIP.ObserveInterval
 	timing.ConfirmTimeout = cfg.EIP.ConfirmTimeout
 	timing.ReleaseWait = cfg.EIP.ReleaseWait
-	senders := map[netip.Addr]fsm.NodeName{}
+	var nodes []fsm.Attributes
 	for _, n := range cfg.Nodes {
-		senders[n.VRRPAddress] = fsm.NodeName(n.Name)
+		nodes = append(nodes, attributes(n))
 	}
-	attributes := fsm.Attributes{Name: fsm.NodeName(self.Name), Address: self.Address.String(), Priority: uint8(self.Priority),
-		Witness: self.Witness, Version: version, Level: fsm.Newest}
-	if self.VRRPAddress.IsValid() {
-		attributes.VRRPAddress = self.VRRPAddress.String()
-	}
+	self := attributes(cfg.Self())
+	self.Version, self.Level = version, fsm.Newest
 	return controller.Config{
-		Self:      attributes,
+		Self:      self,
 		Addresses: addresses(cfg), MasterOfAny: cfg.EIP.MasterWhen == config.MasterWhenAny,
 		Fencing: fsm.Fencing(cfg.EIP.Fencing), Drift: controller.DriftPolicy(cfg.EIP.Drift),
 		Timing: timing,
-		Hints:  cfg.Raft.Hints, Senders: senders,
+		Hints:  cfg.Raft.Hints, Configured: nodes,
 		Preempt: cfg.Placement.Preempt, PreemptDelay: cfg.Placement.PreemptDelay, Damping: controller.Damping(cfg.Placement.Damping),
 		Jitter:    func(limit time.Duration) time.Duration { return rand.N(limit + 1) },
 		WallClock: func() int64 { return time.Now().UnixMilli() },
 	}
+}
+
+// attributes are what the configuration file says of a node.
+func attributes(n config.Node) fsm.Attributes {
+	a := fsm.Attributes{Name: fsm.NodeName(n.Name), Address: n.Address.String(), Priority: uint8(n.Priority), Witness: n.Witness}
+	if n.VRRPAddress.IsValid() {
+		a.VRRPAddress = n.VRRPAddress.String()
+	}
+	return a
 }
 
 // addresses are those that the cluster manages; where they go on this node is found out later.
@@ -222,17 +228,21 @@ func (a *agent) openWire(cfg config.Config, log *zap.Logger) error {
 		return err
 	}
 	wc.NeedEvidence, wc.MayReign, wc.Logger = a.driver.NeedEvidence, a.driver.MayReign, log
+	extra := extraPeers{extra: cfg.VRRP.ExtraPeers}
+	wc.Peers = extra.beside(wc.Peers)
 	wire, err := vrrpwire.Open(wc, a.driver.WirePermit)
 	if err != nil {
 		return err
 	}
 	a.driver.SetWire(wire)
 	a.driver.SetMonitor(wire)
+	extra.wire = wire
+	a.driver.SetPeering(extra)
 	a.wire = wire
 	return nil
 }
 
-// wireConfig is what the configuration file says about the wire.
+// wireConfig is what the configuration file says about the wire; the peers are the nodes of the file.
 func wireConfig(cfg config.Config) (vrrpwire.Config, error) {
 	v := cfg.VRRP
 	wc := vrrpwire.Config{
@@ -254,8 +264,27 @@ func wireConfig(cfg config.Config) (vrrpwire.Config, error) {
 			wc.Peers = append(wc.Peers, p.VRRPAddress)
 		}
 	}
-	wc.Peers = append(wc.Peers, v.ExtraPeers...)
 	return wc, nil
+}
+
+// extraPeers sends adverts to the peers that are no nodes, too.
+type extraPeers struct {
+	wire  *vrrpwire.Endpoint
+	extra []netip.Addr
+}
+
+// SetPeers implements controller.Peering.
+func (e extraPeers) SetPeers(peers []netip.Addr) error { return e.wire.SetPeers(e.beside(peers)) }
+
+// beside appends those that are no nodes by now.
+func (e extraPeers) beside(peers []netip.Addr) []netip.Addr {
+	all := slices.Clone(peers)
+	for _, p := range e.extra {
+		if !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // lateHandler is the rpc handler of a driver that does not exist yet while the port is being opened.

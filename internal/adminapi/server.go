@@ -46,6 +46,8 @@ type Server struct {
 	ctl      Controller
 	raft     RaftStatus
 	listener net.Listener
+	// membership is nil where nobody may change it.
+	membership Membership
 	// certificate is nil without TLS.
 	certificate func() Certificate
 	reload      func() (Reloaded, error)
@@ -118,6 +120,7 @@ func (s *Server) Run(ctx context.Context) error {
 	mux.HandleFunc("POST "+transferPath, s.transfer)
 	mux.HandleFunc("POST "+drainPath, s.drain)
 	mux.HandleFunc("POST "+reloadPath, s.readAnew)
+	s.routeMembers(mux)
 	server := &http.Server{Handler: mux, ReadTimeout: readTimeout, BaseContext: func(net.Listener) context.Context { return ctx }}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()

@@ -67,7 +67,7 @@ type Config struct {
 	Profile   Profile   `yaml:"profile"`
 	Node      string    `yaml:"node"`     // name of this node, one of Nodes
 	DataDir   string    `yaml:"data_dir"` // absolute path
-	Nodes     []Node    `yaml:"nodes"`    // every node, this one included
+	Nodes     []Node    `yaml:"nodes"`    // the first members and how to find the others; this one is among them
 	TLS       *TLS      `yaml:"tls"`      // between the nodes; nil: Insecure
 	Insecure  bool      `yaml:"insecure"` // plain TCP between the nodes
 	EIP       EIP       `yaml:"eip"`
@@ -186,6 +186,9 @@ func (c Config) Self() Node {
 	}
 	return Node{}
 }
+
+// JoinOnly reports whether too few nodes are named to begin a cluster: this one waits for one that it can join.
+func (c Config) JoinOnly() bool { return len(c.Nodes) < minCluster }
 
 // Peers returns every node but this one, in the order of the file.
 func (c Config) Peers() []Node {

@@ -11,8 +11,11 @@ import (
 )
 
 const (
-	minNodes = 3
-	maxNodes = 9
+	// minNodes is what a configuration names at least: this node, and one by which it finds a cluster to join.
+	minNodes = 2
+	// minCluster is what a new cluster begins with.
+	minCluster = 3
+	maxNodes   = 9
 
 	// minRaftTimeout is the smallest timeout that hashicorp/raft accepts (its config.go, ValidateConfig).
 	minRaftTimeout = 5 * time.Millisecond

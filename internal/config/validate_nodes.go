@@ -10,10 +10,10 @@ const namePattern = `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`
 func (c *Config) validateNodes(d *document) {
 	switch n := len(c.Nodes); {
 	case n < minNodes:
-		d.report("nodes", fmt.Sprintf("%d nodes are too few: a majority that survives the loss of one node takes %d", n, minNodes),
-			"add one; 'witness: true' makes one that only votes and needs no HAProxy")
+		d.report("nodes", fmt.Sprintf("%d is too few: a majority that survives the loss of one node takes %d", n, minCluster),
+			"write all nodes of a new cluster, or this one and at least one of a cluster that it joins")
 	case n > maxNodes:
-		d.report("nodes", fmt.Sprintf("%d nodes are too many: each write waits for a majority of them", n), fmt.Sprintf("write %d to %d", minNodes, maxNodes))
+		d.report("nodes", fmt.Sprintf("%d nodes are too many: each write waits for a majority of them", n), fmt.Sprintf("write %d to %d", minCluster, maxNodes))
 	}
 	for i, n := range c.Nodes {
 		n.validate(d, nodePath(i))

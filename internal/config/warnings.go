@@ -12,7 +12,10 @@ func (c Config) Warnings() []string {
 	if c.HTTP.open() {
 		warn("http: whoever reaches %v can read the state of this cluster; allow the port for your monitoring only", c.HTTP.Listen)
 	}
-	if n := len(c.Nodes); n%2 == 0 {
+	switch n := len(c.Nodes); {
+	case c.JoinOnly():
+		warn("nodes: %d are too few to begin a cluster; this node waits until it can join one: see 'hacluster join'", n)
+	case n%2 == 0:
 		warn("nodes: %d nodes survive no more failures than %d; add or remove one", n, n-1)
 	}
 	candidates := c.candidates()

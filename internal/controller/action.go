@@ -80,15 +80,18 @@ type Hint struct {
 	Suspect fsm.NodeName
 }
 
-// Reply answers a ReleaseAsked, a TransferAsked, a DrainAsked or a SilenceAsked.
+// Reply answers an event that somebody outside waits for.
 type Reply struct {
 	Op      Op
 	Settled bool         // of a release
 	Alone   bool         // likewise, as in fsm.Release
-	To      fsm.NodeName // of a transfer: the chosen target
+	To      fsm.NodeName // of a transfer: the chosen target; likewise of a removal that has to wait for it
 	Misses  bool         // of a silence: this node misses the adverts too
 	Err     error
 }
+
+// Rewire says who advertises from which address, and to whom adverts go, from now on.
+type Rewire struct{ Wiring }
 
 // Reign starts the adverts of a Master, the first one not before NotBefore (CLOCK_BOOTTIME).
 type Reign struct {
@@ -129,5 +132,6 @@ func (Resign) action()       {}
 func (Transition) action()   {}
 func (Note) action()         {}
 func (Stop) action()         {}
+func (Rewire) action()       {}
 func (Poll) action()         {}
 func (Hint) action()         {}

@@ -29,6 +29,7 @@ const (
 	CauseUnanswered      Cause = "no_answer"         // it was deposed, and gave no release
 	CauseNodeDown        Cause = "node_down"         // it was found dead
 	CauseSeized          Cause = "seized"            // fast fencing asks nobody
+	CauseRemoved         Cause = "removed"           // from the cluster
 	CauseOther           Cause = "other"
 )
 
@@ -60,6 +61,7 @@ func causeOf(reason string) Cause {
 		{first == "agent stopping", CauseStopping},
 		{first == "leadership lost", CauseLeadershipLost},
 		{first == "drained", CauseDrained},
+		{first == "to be removed" || first == "removed from the cluster", CauseRemoved},
 		{first == "first claim", CauseFirstClaim},
 		{first == "this node claimed last", CauseOwnClaim},
 		{first == "the respected association is gone", CauseForeignGone},

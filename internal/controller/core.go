@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/hacluster/hacluster/fsm"
@@ -49,9 +48,10 @@ type Config struct {
 	Preempt      bool
 	PreemptDelay time.Duration
 	Damping      Damping
-	// Hints makes missing adverts start an election. Senders says who advertises from which address.
-	Hints   bool
-	Senders map[netip.Addr]fsm.NodeName
+	// Hints makes missing adverts start an election.
+	Hints bool
+	// Configured are the nodes of the configuration file, this one included. What the cluster has agreed on counts more.
+	Configured []fsm.Attributes
 	// Jitter returns a duration in [0, max]: the only randomness of the core.
 	Jitter func(max time.Duration) time.Duration
 	// WallClock returns Unix milliseconds for the history.
@@ -131,6 +131,7 @@ type Core struct {
 		to fsm.NodeName
 		at time.Duration
 	}
+	members members
 }
 
 // NewCore returns a core in state Init.
@@ -139,6 +140,7 @@ func NewCore(cfg Config) *Core {
 	for _, a := range cfg.Addresses {
 		c.charges = append(c.charges, &charge{Core: c, id: a.ID, target: a.Target})
 	}
+	c.members.wired = c.wiring()
 	return c
 }
 
@@ -194,6 +196,7 @@ func (c *Core) take(e Event) {
 		}
 		c.noteFailures(e.State)
 		c.committed = e.State
+		c.considerWiring()
 	case HealthChecked:
 		c.takeHealth(e)
 	case Reachable:
@@ -228,13 +231,17 @@ func (c *Core) take(e Event) {
 		c.departure.shutdown = true
 		c.reason = "agent stopping"
 	default:
-		c.takeHintNews(e)
+		c.takeMore(e)
 	}
 }
 
-// takeHintNews takes what concerns the leader's adverts. A Tick brings nothing but the time.
-func (c *Core) takeHintNews(e Event) {
+// takeMore takes what concerns the leader's adverts, and the members. A Tick brings nothing but the time.
+func (c *Core) takeMore(e Event) {
 	switch e := e.(type) {
+	case AdmitAsked:
+		c.takeAdmitAsked(e)
+	case RemoveAsked:
+		c.takeRemoveAsked(e)
 	case AdvertHeard:
 		c.takeAdvert(e)
 	case SilenceAsked:
@@ -359,6 +366,8 @@ func (c *Core) takeProposed(e Proposed) {
 	case c.raising.op:
 		c.raising.op = 0
 		c.levelProposed(e)
+	case c.members.op:
+		c.memberProposed(e)
 	}
 	for _, a := range c.charges {
 		a.takeProposed(e)

@@ -99,6 +99,8 @@ func (c *Core) reasonToLeave() string {
 		return c.health.Reason
 	case me.Drained:
 		return "drained"
+	case c.removed(c.self()):
+		return "removed from the cluster"
 	case d.wanted:
 		return d.wantedWhy
 	case !c.watch.reached && c.any(func(a *charge) bool { return a.holds() && a.address().Guarded() }):
@@ -251,15 +253,20 @@ func (c *charge) takeReleaseAsked(e ReleaseAsked) {
 
 // takeTransferAsked checks an operator's request and answers at once; the move itself is seen in the committed state.
 func (c *Core) takeTransferAsked(e TransferAsked) {
-	if err := c.transferPossible(e.To); err != nil {
-		c.emit(Reply{Op: e.Op, Err: err})
+	c.handOver(e.Op, e.To, "transfer asked by the operator")
+}
+
+// handOver starts a departure to a node ("" = the best candidate), and answers who that is.
+func (c *Core) handOver(asked Op, to fsm.NodeName, why string) {
+	if err := c.transferPossible(to); err != nil {
+		c.emit(Reply{Op: asked, Err: err})
 		return
 	}
 	d := &c.departure
 	d.tried = nil
-	target := c.bestTarget(e.To)
-	d.wanted, d.wantedTo, d.wantedWhy = true, target, "transfer asked by the operator"
-	c.emit(Reply{Op: e.Op, To: target})
+	target := c.bestTarget(to)
+	d.wanted, d.wantedTo, d.wantedWhy = true, target, why
+	c.emit(Reply{Op: asked, To: target})
 }
 
 func (c *Core) transferPossible(to fsm.NodeName) error {

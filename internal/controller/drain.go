@@ -24,7 +24,7 @@ func (c *Core) takeDrainAsked(e DrainAsked) {
 	case !c.leader():
 		err = fmt.Errorf("not the leader; ask %s", c.lead.Leader)
 	case !known:
-		err = fmt.Errorf("there is no node %q; the nodes are %s", e.Node, strings.Join(c.members(), ", "))
+		err = fmt.Errorf("there is no node %q; the nodes are %s", e.Node, strings.Join(c.memberNames(), ", "))
 	case c.drain.op != 0:
 		err = errors.New("another drain is being committed; try again in a second")
 	}
@@ -45,8 +45,8 @@ func (c *Core) drainProposed(e Proposed) {
 	c.emit(Reply{Op: asked, Err: err})
 }
 
-// members are the sorted names of the nodes.
-func (c *Core) members() []string {
+// memberNames are the sorted names of the nodes.
+func (c *Core) memberNames() []string {
 	var names []string
 	for name := range c.committed.Nodes {
 		names = append(names, string(name))

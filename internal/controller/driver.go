@@ -81,6 +81,10 @@ type Ports struct {
 	Observer Observer
 	// Monitor is the memory of the wire; nil: there is none.
 	Monitor Monitor
+	// Peering tells the wire of its peers; nil: they are fixed.
+	Peering Peering
+	// Roster is Raft's side of membership; nil: it is fixed.
+	Roster Roster
 }
 
 // ErrShutdownTimeout says that the leadership could not be handed over in time; the process ends all the same.
@@ -121,6 +125,7 @@ type Driver struct {
 	lead      leadership
 	reigning  atomic.Uint64 // term of the reign on the wire
 	view      atomic.Pointer[View]
+	wiring    atomic.Pointer[Wiring]
 	contact   *time.Ticker // runs while this node leads
 	reachable string       // what was last told to the core: who answers, who votes
 }
@@ -148,6 +153,7 @@ func NewDriver(cfg Config, ports Ports, clock func() time.Duration, log *zap.Log
 		nudge:   make(chan struct{}, 1),
 	}
 	d.view.Store(&View{State: Init, Committed: fsm.New()})
+	d.wiring.Store(&d.core.members.wired)
 	return d
 }
 

@@ -130,6 +130,22 @@ type Hinted struct {
 	Err error
 }
 
+// AdmitAsked is a request to let a node in. Answered by a Reply when that is committed, or refused.
+type AdmitAsked struct {
+	Op   Op
+	Node fsm.Attributes
+	Why  string
+}
+
+// RemoveAsked is an operator's request to remove a node. Answered by a Reply when that is committed, or refused; or with To set: this
+// leader is the node, and hands over first.
+type RemoveAsked struct {
+	Op   Op
+	Node fsm.NodeName
+	// Server says that the node is a member of Raft.
+	Server bool
+}
+
 // ShutdownAsked starts an orderly end.
 type ShutdownAsked struct{}
 
@@ -151,6 +167,8 @@ func (ReleaseAsked) event()    {}
 func (TransferAsked) event()   {}
 func (DrainAsked) event()      {}
 func (Reconfigured) event()    {}
+func (AdmitAsked) event()      {}
+func (RemoveAsked) event()     {}
 func (ShutdownAsked) event()   {}
 func (Tick) event()            {}
 func (AdvertHeard) event()     {}

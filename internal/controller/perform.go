@@ -47,6 +47,8 @@ func (d *Driver) perform(work context.Context, a Action) {
 		d.async(work, func(ctx context.Context) Event { return d.hint(ctx, a) })
 	case Reply:
 		d.reply(a)
+	case Rewire:
+		d.rewire(a.Wiring)
 	case Reign:
 		d.reigning.Store(a.Term)
 		d.ports.Wire.Reign(a.NotBefore)

@@ -180,7 +180,7 @@ func (d *Driver) heard() <-chan vrrpwire.Heard {
 }
 
 func (d *Driver) advert(h vrrpwire.Heard) Event {
-	return AdvertHeard{From: d.cfg.Senders[h.From], Priority: h.Advertisement.Priority, Interval: h.Advertisement.Interval, At: h.At}
+	return AdvertHeard{From: d.senders()[h.From], Priority: h.Advertisement.Priority, Interval: h.Advertisement.Interval, At: h.At}
 }
 
 // hearAll goes before every event on which silence is judged: what the network has brought is not silence.

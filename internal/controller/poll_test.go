@@ -126,7 +126,7 @@ func hinting(t *testing.T, v *voters) (d *Driver, stop func()) {
 	t.Helper()
 	cfg := testConfig()
 	cfg.Hints = true
-	cfg.Senders = map[netip.Addr]fsm.NodeName{netip.MustParseAddr("10.0.0.2"): "node-b"}
+	cfg.Configured = []fsm.Attributes{{Name: "node-b", VRRPAddress: "10.0.0.2"}}
 	d = v.driverOf(cfg)
 	d.ports.Ballot, d.ports.Peers = v, v
 	v.members(t, 2)

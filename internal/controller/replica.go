@@ -1,13 +1,16 @@
 package controller
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 
+	"github.com/hacluster/hacluster/election"
 	"github.com/hacluster/hacluster/fsm"
 )
 
 // Replica is this node's copy of the replicated state: Raft writes it, the driver and the final check read it. It implements
-// election.StateMachine.
+// election.StateMachine and election.Directory.
 type Replica struct {
 	mu      sync.RWMutex
 	state   fsm.State
@@ -63,6 +66,35 @@ func (r *Replica) State() fsm.State {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.state.Clone()
+}
+
+// Admitted returns the members, and who was let in and has not come yet, sorted by name.
+func (r *Replica) Admitted() []election.Peer {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var peers []election.Peer
+	for name, n := range r.state.Nodes {
+		if _, anew := r.state.Admitted[name]; !anew {
+			peers = append(peers, peerOf(n.Attributes))
+		}
+	}
+	for _, a := range r.state.Admitted {
+		peers = append(peers, peerOf(a))
+	}
+	slices.SortFunc(peers, func(a, b election.Peer) int { return cmp.Compare(a.Name, b.Name) })
+	return peers
+}
+
+func peerOf(a fsm.Attributes) election.Peer {
+	return election.Peer{Name: string(a.Name), Address: a.Address, Witness: a.Witness}
+}
+
+// Removed reports whether a node was removed, and was not admitted since.
+func (r *Replica) Removed(name string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	_, removed := r.state.Removed[fsm.NodeName(name)]
+	return removed
 }
 
 // Changed delivers one signal for any number of changes since the last.

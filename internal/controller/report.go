@@ -18,7 +18,7 @@ type report struct {
 
 func (c *Core) considerReport() {
 	r := &c.report
-	if !c.checked && !c.cfg.Self.Witness {
+	if !c.checked && !c.cfg.Self.Witness || c.removed(c.self()) {
 		return
 	}
 	facts := c.facts()
@@ -50,7 +50,7 @@ func (c *Core) agreed(f Facts) bool {
 
 // proposeFacts commits what differs: first who the node is, then, with the next report, how it is.
 func (c *Core) proposeFacts(f Facts) Op {
-	if !c.leader() || c.agreed(f) {
+	if !c.leader() || c.agreed(f) || c.removed(f.Node.Name) {
 		return 0
 	}
 	n, known := c.committed.Nodes[f.Node.Name]

@@ -55,6 +55,9 @@ func (d *Driver) Handler() http.Handler {
 	mux.HandleFunc("POST "+transferPath, d.serveTransfer)
 	mux.HandleFunc("POST "+drainPath, d.serveDrain)
 	mux.HandleFunc("POST "+silencePath, d.serveSilence)
+	mux.HandleFunc("POST "+election.AdmitPath, d.serveAdmit)
+	mux.HandleFunc("POST "+removePath, d.serveRemove)
+	mux.HandleFunc("POST "+membersPath, d.serveMembers)
 	return mux
 }
 

@@ -154,8 +154,14 @@ func (p *play) configure(words []string) {
 			p.cfg.Damping = Damping{Failures: int(p.number(value)), Within: time.Minute, Wait: time.Minute}
 		case "level":
 			p.cfg.Self.Level = fsm.Level(p.number(value))
+		case "state-level":
+			p.state.Level = fsm.Level(p.number(value))
 		case "vrrp":
 			p.cfg.Self.VRRPAddress = value
+		case "wire": // node-a to node-c are configured, at 10.0.0.1 to 10.0.0.3
+			for i, name := range []fsm.NodeName{"node-a", "node-b", "node-c"} {
+				p.cfg.Configured = append(p.cfg.Configured, fsm.Attributes{Name: name, VRRPAddress: fmt.Sprintf("10.0.0.%d", i+1)})
+			}
 		case "priority":
 			p.cfg.Self.Priority = uint8(p.number(value))
 		default:
@@ -203,9 +209,15 @@ func (p *play) event(verb string, words []string, rest string) Event {
 	case "transfer-asked":
 		return TransferAsked{Op: 901, To: fsm.NodeName(rest)}
 	case "drain-asked", "undrain-asked":
-		return DrainAsked{Op: 903, Node: fsm.NodeName(rest), Drained: verb == "drain-asked"}
+		return DrainAsked{Op: 904, Node: fsm.NodeName(rest), Drained: verb == "drain-asked"}
 	case "settings":
 		return p.settings(words)
+	case "admit-asked":
+		n := fsm.Attributes{Name: fsm.NodeName(words[0]), Address: words[1] + ":7400", VRRPAddress: words[1], Priority: 100,
+			Witness: slices.Contains(words, "witness")}
+		return AdmitAsked{Op: 903, Node: n, Why: "let in"}
+	case "remove-asked":
+		return RemoveAsked{Op: 903, Node: fsm.NodeName(words[0]), Server: slices.Contains(words, "voter")}
 	case "shutdown":
 		return ShutdownAsked{}
 	case "tick":
@@ -329,6 +341,8 @@ func (p *play) entry(words []string) {
 		p.apply(fsm.SetHealth{Origin: o, Node: name, Healthy: words[2] == "recovers", EC2: true})
 	case words[2] == "knows":
 		p.apply(fsm.UpsertNode{Origin: o, Node: p.attributes(name, words).At(p.state.Level)})
+	case words[2] == "removes":
+		p.apply(fsm.RemoveNode{Origin: o, Node: fsm.NodeName(words[3])})
 	case words[2] == "drains":
 		p.apply(fsm.SetDrain{Origin: o, Node: name, Drained: true})
 	default:
@@ -442,7 +456,12 @@ func (p *play) describe(a Action) string {
 		if a.Op == 902 {
 			return fmt.Sprintf("reply: misses=%v", a.Misses)
 		}
+		if a.Op == 903 {
+			return fmt.Sprintf("reply: to=%s error=%v", a.To, a.Err)
+		}
 		return fmt.Sprintf("reply: to=%s settled=%v alone=%v error=%v", a.To, a.Settled, a.Alone, a.Err)
+	case Rewire:
+		return fmt.Sprintf("the wire: adverts go to %v and come from %v", a.Peers, a.Senders)
 	case Reign:
 		return fmt.Sprintf("advertise as Master of term %d, first in %v", a.Term, max(0, a.NotBefore-p.now))
 	case Resign:
@@ -498,6 +517,10 @@ func describeBody(c fsm.Command) string {
 		return fmt.Sprintf("%s is a member", c.Node.Name)
 	case fsm.SetLevel:
 		return fmt.Sprintf("level %d (%s)", c.Level, c.Reason)
+	case fsm.AdmitNode:
+		return fmt.Sprintf("%s is let in at %s", c.Node.Name, c.Node.Address)
+	case fsm.RemoveNode:
+		return fmt.Sprintf("%s is removed (%s)", c.Node, c.Reason)
 	}
 	return fmt.Sprintf("%+v", c)
 }

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/hacluster/hacluster/fsm"
 	"github.com/hacluster/hacluster/vrrpwire"
 )
@@ -27,6 +29,27 @@ type Sender struct {
 	Node fsm.NodeName
 }
 
+// Peering is how the wire is told whom it talks to.
+type Peering interface {
+	SetPeers(peers []netip.Addr) error
+}
+
+// SetPeering gives the driver the wire whose peers follow the members. Before Run.
+func (d *Driver) SetPeering(p Peering) { d.ports.Peering = p }
+
+// senders are the nodes by the address that they advertise from.
+func (d *Driver) senders() map[netip.Addr]fsm.NodeName { return d.wiring.Load().Senders }
+
+func (d *Driver) rewire(w Wiring) {
+	d.wiring.Store(&w)
+	if d.ports.Peering == nil {
+		return
+	}
+	if err := d.ports.Peering.SetPeers(w.Peers); err != nil {
+		d.log.Error("the wire goes on with the peers that it had", zap.Error(err))
+	}
+}
+
 // SetMonitor gives the driver the memory of its wire, for Traffic. Before Run.
 func (d *Driver) SetMonitor(m Monitor) { d.ports.Monitor = m }
 
@@ -38,7 +61,7 @@ func (d *Driver) Traffic() *Traffic {
 	}
 	t := &Traffic{Stats: m.Stats(), Now: d.clock()}
 	for _, s := range m.Senders() {
-		t.Senders = append(t.Senders, Sender{Sender: s, Node: d.cfg.Senders[s.Address]})
+		t.Senders = append(t.Senders, Sender{Sender: s, Node: d.senders()[s.Address]})
 	}
 	return t
 }
@@ -46,7 +69,7 @@ func (d *Driver) Traffic() *Traffic {
 // MayReign says whether it may be the turn of the node at this address to advertise: the leader's, or any node's while none is known
 // here. It is for the wire's reports; nothing is decided by it.
 func (d *Driver) MayReign(from netip.Addr) bool {
-	node, known := d.cfg.Senders[from]
+	node, known := d.senders()[from]
 	leader := d.view.Load().Leadership.Leader
 	return known && (leader == "" || node == leader)
 }

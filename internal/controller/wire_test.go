@@ -28,7 +28,7 @@ func (memory) Senders() []vrrpwire.Sender {
 func wiredDriver(t *testing.T, leader fsm.NodeName) *Driver {
 	t.Helper()
 	cfg := testConfig()
-	cfg.Senders = map[netip.Addr]fsm.NodeName{addrB: "node-b", addrC: "node-c"}
+	cfg.Configured = []fsm.Attributes{{Name: "node-b", VRRPAddress: addrB.String()}, {Name: "node-c", VRRPAddress: addrC.String()}}
 	d := NewDriver(cfg, Ports{}, func() time.Duration { return time.Hour }, zap.NewNop())
 	d.view.Store(&View{Leadership: Leadership{Leader: leader}})
 	return d

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -22,7 +21,7 @@ func (l *life) electionConfig(rpc *lateHandler, replica *controller.Replica) ele
 	w := l.node.world
 	cfg := election.Config{
 		Cluster: "sim", Name: l.node.name, DataDir: l.disk, RPC: rpc, Network: network{l}, Now: l.node.boottime, Logger: l.log,
-		Timing: w.schedule.raftTiming(), Level: uint8(l.build), Admits: replica.Admits,
+		Timing: w.schedule.raftTiming(), Level: uint8(l.build), Admits: replica.Admits, Directory: replica,
 	}
 	for _, n := range w.nodes {
 		cfg.Peers = append(cfg.Peers, election.Peer{Name: n.name, Address: n.address()})
@@ -79,16 +78,16 @@ func (l *life) coreConfig() controller.Config {
 	n, s := l.node, l.node.world.schedule
 	timing := controller.DefaultTiming()
 	timing.Guard, timing.ObserveInterval, timing.EvidenceMaxAge = s.Guard, 15*time.Second, s.evidenceMaxAge()
-	senders := make(map[netip.Addr]fsm.NodeName)
+	var nodes []fsm.Attributes
 	for _, other := range n.world.nodes {
-		senders[other.ip] = fsm.NodeName(other.name)
+		nodes = append(nodes, other.attributes())
 	}
-	self := fsm.Attributes{Name: fsm.NodeName(n.name), Address: n.address(), Priority: n.priority, ENI: n.eni(),
-		PrivateIP: n.ip.String(), Version: fmt.Sprintf("v%d", l.build), Level: l.build, VRRPAddress: n.ip.String()}
+	self := n.attributes()
+	self.Version, self.Level = fmt.Sprintf("v%d", l.build), l.build
 	cfg := controller.Config{
 		Self:        self.At(l.build),
 		MasterOfAny: s.MasterOfAny, Fencing: s.Fencing, Drift: s.Drift, Timing: timing,
-		Hints: s.Hints, Senders: senders,
+		Hints: s.Hints, Configured: nodes,
 		Preempt: s.Preempt, PreemptDelay: 2 * time.Second,
 		Damping:   controller.Damping{Failures: 3, Within: 10 * time.Minute, Wait: 20 * time.Second},
 		Jitter:    n.world.dice.upTo,
@@ -107,6 +106,12 @@ func (n *node) placed() []eip.Placed {
 		placed = append(placed, eip.Placed{AllocationID: eip.AllocationID(id), Target: eip.Target{ENI: eip.ENI(n.eni()), PrivateIP: n.place(i)}})
 	}
 	return placed
+}
+
+// attributes are what the node says of itself, its build apart.
+func (n *node) attributes() fsm.Attributes {
+	return fsm.Attributes{Name: fsm.NodeName(n.name), Address: n.address(), Priority: n.priority, ENI: n.eni(),
+		PrivateIP: n.ip.String(), VRRPAddress: n.ip.String()}
 }
 
 func (l *life) openEC2(ctx context.Context) (*eip.Group, error) {

@@ -74,7 +74,7 @@ func (f *fault) do() bool {
 		return f.breakHAProxy()
 	case Outage, DeafEC2, BadEC2, Person, PersonFrees:
 		return f.disturbEC2()
-	case Drain, Transfer, SlowLog, Forget:
+	case Drain, Transfer, SlowLog, Remove:
 		return f.operate()
 	default:
 		panic("no such kind of step: " + string(f.Kind))
@@ -105,7 +105,7 @@ func (w *World) mayWipe(n *node) bool {
 	everybodyKnows, lost := w.caughtUp(), 0
 	for _, other := range w.nodes {
 		l := other.running()
-		if everybodyKnows {
+		if everybodyKnows && !other.removed {
 			other.wiped = false // its new incarnation has a vote
 		}
 		if other.wiped || l == nil {
@@ -244,11 +244,28 @@ func (f *fault) operate() bool {
 		f.director.undo(f.For, func() {
 			f.command(drained, func(o fsm.Origin) fsm.Command { return fsm.SetDrain{Origin: o, Node: name} })
 		})
-	case Forget:
-		f.say(f.target.name)
-		name := fsm.NodeName(f.target.name)
-		f.command(nil, func(o fsm.Origin) fsm.Command { return fsm.RemoveNode{Origin: o, Node: name} })
+	case Remove:
+		return f.remove(f.target)
 	}
+	return true
+}
+
+// remove takes a node out of the cluster, the leader among others, and admits it again later. Until it has its vote back the cluster is
+// smaller, as if the disk were lost.
+func (f *fault) remove(n *node) bool {
+	if !f.mayWipe(n) {
+		return false
+	}
+	f.say(n.name)
+	n.wiped, n.removed = true, true
+	removed := f.command(nil, func(o fsm.Origin) fsm.Command { return fsm.RemoveNode{Origin: o, Node: fsm.NodeName(n.name)} })
+	f.director.undo(f.For, func() {
+		admitted := f.command(removed, func(o fsm.Origin) fsm.Command { return fsm.AdmitNode{Origin: o, Node: n.attributes()} })
+		f.lives.Go(func() {
+			<-admitted // it ends with the world at the latest
+			f.director.post(func() { n.removed = false })
+		})
+	})
 	return true
 }
 

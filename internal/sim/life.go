@@ -108,13 +108,14 @@ func (l *life) open(replica *controller.Replica, rpc *lateHandler) error {
 		l.log.Error("EC2 refuses this node; it votes, but cannot take the address", zap.Error(err))
 	}
 	l.driver = controller.NewDriver(l.coreConfig(), controller.Ports{
-		Raft: newRaftPort(l), Quorum: quorumPort{l}, Ballot: ballotPort{l}, Peers: peersPort{l}, EC2: ec2Port{l, client}, Health: l.health, Replica: replica,
+		Raft: newRaftPort(l), Quorum: quorumPort{l}, Ballot: ballotPort{l}, Peers: peersPort{l}, Roster: l.raft, EC2: ec2Port{l, client}, Health: l.health, Replica: replica,
 	}, l.clock, l.log)
 	rpc.set(l.driver.Handler())
 	if l.wire, err = l.node.world.air.Open(l.wireConfig(), l.wirePermit); err != nil {
 		return err
 	}
 	l.driver.SetWire(wirePort{l})
+	l.driver.SetPeering(l.wire)
 	l.ec2 = client
 	l.ready.Store(true)
 	return nil

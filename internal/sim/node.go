@@ -27,7 +27,8 @@ type node struct {
 	life     atomic.Pointer[life] // nil: no process
 	lives    int
 	disk     string // directory
-	wiped    bool   // the disk was lost, and the new incarnation has no vote yet
+	wiped    bool   // the disk was lost, or the node was removed, and it has no vote again yet
+	removed  bool   // it has not been admitted again
 	build    fsm.Level
 	refused  bool // the build before, as the state is newer
 }

@@ -106,7 +106,7 @@ const (
 	Drain       Kind = "drain"
 	Transfer    Kind = "transfer"
 	SlowLog     Kind = "transfer, and who is elected hangs in its log"
-	Forget      Kind = "remove node"  // from the state; it reports itself again
+	Remove      Kind = "remove node"  // it is admitted again
 	Stop        Kind = "orderly stop" // and a restart
 )
 
@@ -247,7 +247,7 @@ func kinds() []weighted[Kind] {
 		{8, Crash}, {3, PowerCut}, {1, CrashAll}, {1, LoseStore}, {1, LoseDisk},
 		{10, Freeze}, {2, Steal}, {2, StealOthers}, {8, Stall}, {8, Isolate}, {4, Partition}, {6, OneWay}, {3, Bridge}, {3, SlowLink}, {3, Reset},
 		{4, Die}, {2, Hang}, {1, Flap}, {3, Outage}, {3, DeafEC2}, {4, BadEC2}, {3, Person}, {1, PersonFrees},
-		{2, Drain}, {5, Transfer}, {1, Forget}, {3, Stop},
+		{2, Drain}, {5, Transfer}, {1, Remove}, {3, Stop},
 	}
 }
 
