@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -106,6 +107,13 @@ func testReplaced(ctx context.Context, t *testing.T, l *Lab) {
 	if joined.Holder != before.Holder || joined.AssociationID() != before.AssociationID() {
 		t.Errorf("the address moved from %s (%s) to %s (%s)", before.Holder, before.AssociationID(), joined.Holder, joined.AssociationID())
 	}
+	eventually(t, func() error { // a newcomer gets its vote only when it has kept up for a while
+		out, err := replaced.command(ctx, "status")
+		if err == nil && !strings.Contains(string(out), "raft: running") {
+			err = fmt.Errorf("%s: %s", replaced.Name, out)
+		}
+		return err
+	})
 	if err := third.powerOff(); err != nil {
 		t.Fatal(err)
 	}
