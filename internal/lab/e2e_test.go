@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -40,7 +39,7 @@ func TestFaults(t *testing.T) {
 		"stop":           {usually: []requirement{movesOnce, nobodyRefused}},
 		"haproxy-reload": {usually: []requirement{staysPut, nobodyRefused}},
 	}
-	opts := Options{Hacluster: build(t, t.TempDir()), Dir: filepath.Join(memoryDir(t), "lab")}
+	opts := Options{Hacluster: sandboxtest.Build(t), Dir: filepath.Join(sandboxtest.MemoryDir(t), "lab")}
 	err := Run(t.Context(), opts, func(ctx context.Context, l *Lab) error {
 		unusual := map[string]int{}
 		for pass := range repetitions + 1 {
@@ -96,33 +95,6 @@ func tellEvidence(t *testing.T, r Repetition, e Evidence) {
 	for _, event := range e.Events() {
 		t.Logf("%+8.3f s %s", event.Time.Sub(e.Injected).Seconds(), event.Text)
 	}
-}
-
-// memoryDir is a directory in memory, where there is one: a disk that other programs keep busy hangs, and a node whose disk
-// hangs ends, which is no part of these tests.
-func memoryDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "hacluster-lab-test-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
-// build builds the program under test as make does.
-func build(t *testing.T, dir string) string {
-	t.Helper()
-	path := filepath.Join(dir, "hacluster")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/hacluster/hacluster/cmd/hacluster").CombinedOutput()
-	if err != nil {
-		t.Fatalf("build hacluster: %v\n%s", err, out)
-	}
-	return path
 }
 
 // tellLogs shows the end of the agents' logs, which are gone after the test.

@@ -15,7 +15,7 @@ import (
 // What a cluster survives beside the faults of the measurements, with the built binary and real files.
 func TestSurvives(t *testing.T) {
 	sandboxtest.Need(t)
-	opts := Options{Hacluster: build(t, t.TempDir()), Dir: filepath.Join(memoryDir(t), "lab")}
+	opts := Options{Hacluster: sandboxtest.Build(t), Dir: filepath.Join(sandboxtest.MemoryDir(t), "lab")}
 	err := Run(t.Context(), opts, func(ctx context.Context, l *Lab) error {
 		for range 3 {
 			t.Run("every agent killed at once", func(t *testing.T) { testAllKilled(ctx, t, l) })

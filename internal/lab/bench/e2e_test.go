@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -28,7 +27,7 @@ func TestBench(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts := lab.Options{Hacluster: build(t), Dir: filepath.Join(memoryDir(t), "lab")}
+	opts := lab.Options{Hacluster: sandboxtest.Build(t), Dir: filepath.Join(sandboxtest.MemoryDir(t), "lab")}
 	moved := map[string]Repetition{}
 	err = lab.Run(t.Context(), opts, func(ctx context.Context, l *lab.Lab) error {
 		return plan.Run(ctx, l, func(r Repetition) error { moved[r.System] = r; return nil })
@@ -52,29 +51,4 @@ func need(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 	t.Skipf("NOT TESTED: %v", err)
-}
-
-func build(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "hacluster")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/hacluster/hacluster/cmd/hacluster").CombinedOutput()
-	if err != nil {
-		t.Fatalf("build hacluster: %v\n%s", err, out)
-	}
-	return path
-}
-
-// memoryDir is a directory in memory, where there is one: a node whose disk hangs ends, which is no part of this test.
-func memoryDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "hacluster-bench-test-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
 }

@@ -3,9 +3,6 @@ package chaos
 import (
 	"context"
 	"maps"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,15 +16,11 @@ import (
 // has nothing to say.
 func TestRun(t *testing.T) {
 	sandboxtest.Need(t)
-	dir, err := os.MkdirTemp("/dev/shm", "hacluster-chaos-test-")
-	if err != nil {
-		dir = t.TempDir()
-	}
-	defer os.RemoveAll(dir)
+	dir := sandboxtest.MemoryDir(t)
 	deck := map[string]int{judge.KindAllKilled: 2, "disk-zeroed": 1}
-	opts := lab.Options{Hacluster: build(t), Dir: dir, Disk: DiskSize, Record: true, Tuning: Tuning()}
+	opts := lab.Options{Hacluster: sandboxtest.Build(t), Dir: dir, Disk: DiskSize, Record: true, Tuning: Tuning()}
 	var story []string
-	err = lab.Run(t.Context(), opts, func(ctx context.Context, l *lab.Lab) error {
+	err := lab.Run(t.Context(), opts, func(ctx context.Context, l *lab.Lab) error {
 		return Run(ctx, l, Options{Seed: 1, Only: slices.Sorted(maps.Keys(deck)), Reps: 3, Dir: dir,
 			Say: func(line string) { story = append(story, line) }})
 	})
@@ -52,15 +45,4 @@ func TestRun(t *testing.T) {
 	if t.Failed() {
 		t.Log(strings.Join(story, "\n"))
 	}
-}
-
-// build builds the program under test as make does.
-func build(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "hacluster")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/hacluster/hacluster/cmd/hacluster").CombinedOutput()
-	if err != nil {
-		t.Fatalf("build hacluster: %v\n%s", err, out)
-	}
-	return path
 }

@@ -42,7 +42,7 @@ func TestInterop(t *testing.T) {
 	sandboxtest.Need(t)
 	needPrograms(t, "keepalived", "tshark", "tcpdump", "pgrep", "/usr/bin/aws")
 	opts := lab.Options{
-		Hacluster: build(t), Dir: filepath.Join(memoryDir(t), "lab"), Nodes: 4,
+		Hacluster: sandboxtest.Build(t), Dir: filepath.Join(sandboxtest.MemoryDir(t), "lab"), Nodes: 4,
 		Programs: func(*lab.Node) ([]lab.Program, error) { return nil, nil },
 	}
 	var page page
@@ -76,29 +76,4 @@ func needPrograms(t *testing.T, programs ...string) {
 			t.Skipf("NOT TESTED: %v", err)
 		}
 	}
-}
-
-func build(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "hacluster")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/hacluster/hacluster/cmd/hacluster").CombinedOutput()
-	if err != nil {
-		t.Fatalf("build hacluster: %v\n%s", err, out)
-	}
-	return path
-}
-
-// memoryDir is a directory in memory, where there is one: a node whose disk hangs ends, which is no part of this test.
-func memoryDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "hacluster-interop-test-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
 }
