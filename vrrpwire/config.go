@@ -30,10 +30,8 @@ type Config struct {
 	// keepalived does in unicast, where RFC 9568's "must be 255" would shut out routed peers.
 	MinTTL uint8
 	// Addresses are named in each advert and expected in those of the peers, in any order: keepalived's virtual_ipaddress. They are
-	// configured on no machine. AcceptAddresses accepts what names others. keepalived before 2.3.3 is as strict as the default, later
-	// versions only log.
-	Addresses       []netip.Addr
-	AcceptAddresses bool
+	// configured on no machine. keepalived before 2.3.3 is as strict, later versions only log.
+	Addresses []netip.Addr
 
 	// NeedEvidence is called when Permit held an advert back, so that fresh evidence can be provoked before the next
 	// try. It must not block. Nil: nobody is told.

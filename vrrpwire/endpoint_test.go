@@ -288,10 +288,6 @@ func TestExpectations(t *testing.T) {
 			Config{VRID: 51, Version: 3, Addresses: []netip.Addr{vip}}, Advertisement{Version: 3, VRID: 51}, 255,
 			fmt.Sprintf("addr_list_err: addresses [], want [%v]: name the same on both", vip),
 		},
-		"addresses, accepted on request": {
-			Config{VRID: 51, Version: 3, AcceptAddresses: true},
-			Advertisement{Version: 3, VRID: 51, Addresses: []netip.Addr{vip}}, 255, "",
-		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

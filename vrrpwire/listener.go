@@ -106,7 +106,7 @@ func (c Config) expect(a Advertisement, ttl uint8) error {
 		return unwanted(ReasonAuthFailure, "another password: write the same auth_pass on both")
 	case a.Version == Version2 && a.Interval != c.Interval:
 		return unwanted(ReasonInterval, "interval %v, want %v", a.Interval, c.Interval)
-	case !c.AcceptAddresses && !c.names(a.Addresses):
+	case !c.names(a.Addresses):
 		return unwanted(ReasonAddresses, "addresses %v, want %v: name the same on both", a.Addresses, c.Addresses)
 	case ttl < c.MinTTL:
 		return unwanted(ReasonTTL, "TTL %d, want at least %d", ttl, c.MinTTL)

@@ -173,28 +173,11 @@ func (a *agent) openWireIfNeeded(cfg config.Config, log *zap.Logger) error {
 }
 
 func (a *agent) openWire(cfg config.Config, log *zap.Logger) error {
-	wc := vrrpwire.Config{
-		VRID: uint8(cfg.VRRP.VirtualRouterID), Version: uint8(cfg.VRRP.Version), Priority: uint8(cfg.Self().Priority),
-		Interval: cfg.VRRP.AdvertisementInterval, Source: cfg.Self().VRRPAddress, Interface: cfg.VRRP.Interface,
-		NeedEvidence: a.driver.NeedEvidence, MayReign: a.driver.MayReign, Logger: log,
+	wc, err := wireConfig(cfg)
+	if err != nil {
+		return err
 	}
-	if cfg.VRRP.AuthPass != "" {
-		auth, err := vrrpwire.Password(cfg.VRRP.AuthPass)
-		if err != nil {
-			return fmt.Errorf("vrrp.auth_pass: %w", err)
-		}
-		wc.Auth = auth
-	}
-	if cfg.VRRP.Checksum == config.ChecksumAsV2 {
-		wc.Checksum = vrrpwire.ChecksumAsV2
-	}
-	for _, p := range cfg.Peers() {
-		if !p.Witness || cfg.Raft.Hints {
-			wc.Peers = append(wc.Peers, p.VRRPAddress)
-		}
-	}
-	wc.Peers = append(wc.Peers, cfg.VRRP.ExtraPeers...)
-	wc.Addresses = cfg.VRRP.Addresses
+	wc.NeedEvidence, wc.MayReign, wc.Logger = a.driver.NeedEvidence, a.driver.MayReign, log
 	wire, err := vrrpwire.Open(wc, a.driver.WirePermit)
 	if err != nil {
 		return err
@@ -203,6 +186,32 @@ func (a *agent) openWire(cfg config.Config, log *zap.Logger) error {
 	a.driver.SetMonitor(wire)
 	a.wire = wire
 	return nil
+}
+
+// wireConfig is what the configuration file says about the wire.
+func wireConfig(cfg config.Config) (vrrpwire.Config, error) {
+	v := cfg.VRRP
+	wc := vrrpwire.Config{
+		VRID: uint8(v.VirtualRouterID), Version: uint8(v.Version), Priority: uint8(cfg.Self().Priority), Interval: v.AdvertisementInterval,
+		Source: cfg.Self().VRRPAddress, Interface: v.Interface, MinTTL: uint8(v.MinTTL), Addresses: v.Addresses,
+	}
+	if v.AuthPass != "" {
+		auth, err := vrrpwire.Password(v.AuthPass)
+		if err != nil {
+			return vrrpwire.Config{}, fmt.Errorf("vrrp.auth_pass: %w", err)
+		}
+		wc.Auth = auth
+	}
+	if v.Checksum == config.ChecksumAsV2 {
+		wc.Checksum = vrrpwire.ChecksumAsV2
+	}
+	for _, p := range cfg.Peers() {
+		if !p.Witness || cfg.Raft.Hints {
+			wc.Peers = append(wc.Peers, p.VRRPAddress)
+		}
+	}
+	wc.Peers = append(wc.Peers, v.ExtraPeers...)
+	return wc, nil
 }
 
 // lateHandler is the rpc handler of a driver that does not exist yet while the port is being opened.

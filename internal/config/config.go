@@ -116,6 +116,7 @@ type VRRP struct {
 	AuthPass              string        `yaml:"auth_pass"`   // version 2 only, at most 8 bytes; empty: no authentication
 	Addresses             []netip.Addr  `yaml:"addresses"`   // IPv4; named in every advert, configured on no machine
 	ExtraPeers            []netip.Addr  `yaml:"extra_peers"` // IPv4; spoken to and listened to, although they are no nodes
+	MinTTL                int           `yaml:"min_ttl"`     // adverts that arrive with less are refused; 0: none
 }
 
 // Raft holds the timings and sizes of the consensus group.

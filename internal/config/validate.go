@@ -78,6 +78,7 @@ func (a AWS) validate(d *document) {
 
 func (v VRRP) validate(d *document) {
 	d.checkInt("vrrp.virtual_router_id", v.VirtualRouterID, 1, 255)
+	d.checkInt("vrrp.min_ttl", v.MinTTL, 0, 255)
 	d.checkOneOf("vrrp.checksum", string(v.Checksum), string(ChecksumPseudoHeader), string(ChecksumAsV2))
 	v.validateInterface(d)
 	v.validateAuthPass(d)
