@@ -19,7 +19,7 @@ import (
 
 // Exit statuses of import-keepalived.
 const (
-	importLeftToDo   = 1
+	importNotDone    = 1
 	importUnreadable = 2
 )
 
@@ -38,7 +38,7 @@ func importKeepalivedCommand() *cobra.Command {
 		Short: "Make a configuration out of the keepalived.conf of each node and the notify script that moves the Elastic IP",
 		Long: "Reads the keepalived.conf of each node of a pair, and the notify scripts beside them, and writes one commented configuration for the\n" +
 			"cluster, and a report: what was converted, what changed in meaning and why, what was dropped, what had to be refused. Nothing is executed.\n\n" +
-			"Exit status: 0 the file passes 'config check'; 1 it is written but something is left to do, or nothing was written since something\n" +
+			"Exit status: 0 the file passes 'config check'; 1 it is written but steps are open, or nothing was written since something\n" +
 			"had to be refused; 2 a file cannot be read, or has a syntax error.",
 		Example: "  hacluster config import-keepalived a/keepalived.conf b/keepalived.conf --third lb-c=10.0.3.11,witness --out hacluster.yaml\n" +
 			"  hacluster config import-keepalived keepalived.conf --host lb-a,lb-b --script master.sh   # one file with @host lines",
@@ -75,13 +75,13 @@ func runImport(cmd *cobra.Command, f importFlags) error {
 		return err
 	}
 	if report.Result == convert.Refused {
-		return &exitError{status: importLeftToDo, err: errors.New("import: refused, see the report; nothing was written")}
+		return &exitError{status: importNotDone, err: errors.New("import: refused, see the report; nothing was written")}
 	}
 	if err := f.writeConfig(cmd.OutOrStdout(), text); err != nil {
 		return err
 	}
 	if report.Result == convert.Incomplete {
-		return &exitError{status: importLeftToDo, err: errors.New("import: something is left to do, see the report")}
+		return &exitError{status: importNotDone, err: errors.New("import: steps are open, see the report")}
 	}
 	return nil
 }

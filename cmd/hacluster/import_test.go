@@ -55,7 +55,7 @@ func TestImportClassic(t *testing.T) {
 	}
 }
 
-// TestImportExitStatus: 0 done, 1 something is left to do or refused, 2 unreadable.
+// TestImportExitStatus: 0 done, 1 with open steps or refused, 2 unreadable.
 func TestImportExitStatus(t *testing.T) {
 	dir := t.TempDir()
 	broken := filepath.Join(dir, "broken.conf")
@@ -116,7 +116,7 @@ func TestImportReport(t *testing.T) {
 	if err := json.Unmarshal(text, &report); err != nil {
 		t.Fatal(err)
 	}
-	if report.Result != convert.Incomplete || len(report.Todo) != 1 || len(report.Converted) == 0 || report.Refused == nil {
+	if report.Result != convert.Incomplete || len(report.Open) != 1 || len(report.Converted) == 0 || report.Refused == nil {
 		t.Errorf("the report says:\n%s", text)
 	}
 }

@@ -66,8 +66,8 @@ fetch_bindings() {
     { echo "$package does not know all that the sources name: there is no such resource" >&2; exit 1; }
 }
 
-stub_providers() {
-  (cd "$source/stub" && go vet ./... && CGO_ENABLED=0 go build -o "$build/stub" .)
+schema_plugins() {
+  (cd "$source/schema-plugin" && go vet ./... && CGO_ENABLED=0 go build -o "$build/schema-plugin" .)
   rm -rf "$build/mirror"
   local entry name version package sha256 target
   for entry in "${bindings[@]}"; do
@@ -75,7 +75,7 @@ stub_providers() {
     fetch_bindings "$name" "$package" "$sha256"
     target=$build/mirror/registry.terraform.io/hashicorp/$name/$version/$(go env GOOS)_$(go env GOARCH)
     mkdir -p "$target"
-    ln "$build/stub" "$target/terraform-provider-${name}_v$version"
+    ln "$build/schema-plugin" "$target/terraform-provider-${name}_v$version"
   done
   printf 'provider_installation {\n  filesystem_mirror {\n    path = "%s"\n  }\n}\n' "$build/mirror" >"$build/terraform.rc"
   export TF_CLI_CONFIG_FILE=$build/terraform.rc HACLUSTER_TF_BINDINGS=$build/bindings
@@ -88,7 +88,7 @@ else
   echo "the real plugins are not available here:"
   sed -n '/Error:/,$p' "$build/registry.log" | tr -d '│╷╵' | grep -v '^ *$' | head -n 4
   echo "so names, types and what is required are checked against their published bindings; allowed values are not checked"
-  stub_providers
+  schema_plugins
 fi
 
 export HACLUSTER_TF_PROVIDERS=yes # for the Go tests: terraform init works

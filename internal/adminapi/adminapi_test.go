@@ -149,14 +149,16 @@ func TestStatusTellsWhatIsOddOnTheWire(t *testing.T) {
 	}}
 	silent := controller.Sender{Sender: vrrpwire.Sender{Address: netip.MustParseAddr("10.0.0.2"), Peer: true}, Node: "node-b"}
 	traffic := &controller.Traffic{Now: now, Senders: []controller.Sender{silent, stranger},
-		Stats: vrrpwire.Stats{Sent: 5, ForeignMaster: 7, Rejected: map[vrrpwire.Reason]uint64{vrrpwire.ReasonUnknownSender: 7}}}
+		Stats: vrrpwire.Stats{Sent: 1, PriorityZeroSent: 2, Suppressed: 3, SendErrors: 4, Received: 5, PriorityZeroReceived: 6, ForeignMaster: 7,
+			IntervalMismatch: 8, BecomeMaster: 9, ReleaseMaster: 10, Rejected: map[vrrpwire.Reason]uint64{vrrpwire.ReasonUnknownSender: 7}}}
 	client, _ := serve(t, &agent{view: controller.View{Committed: fsm.New()}, traffic: traffic})
 	s, err := client.Status(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := &VRRP{
-		Sent: 5, ForeignMaster: 7, Rejected: map[string]uint64{"unknown_sender": 7},
+		Sent: 1, PriorityZeroSent: 2, Suppressed: 3, SendErrors: 4, Received: 5, PriorityZeroReceived: 6, ForeignMaster: 7,
+		IntervalMismatch: 8, BecomeMaster: 9, ReleaseMaster: 10, Rejected: map[string]uint64{"unknown_sender": 7},
 		Senders: []Sender{
 			{Address: "10.0.0.2", Node: "node-b", Peer: true},
 			{Address: "10.0.0.9", Adverts: 7, Rejected: map[string]uint64{"unknown_sender": 7},

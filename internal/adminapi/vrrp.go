@@ -16,7 +16,9 @@ type VRRP struct {
 	ReleaseMaster        uint64            `json:"release_master"`
 	Suppressed           uint64            `json:"suppressed"`
 	ForeignMaster        uint64            `json:"foreign_master"`
-	Rejected             map[string]uint64 `json:"rejected"` // packets, by keepalived's name for the reason
+	IntervalMismatch     uint64            `json:"interval_mismatch"` // adverts accepted with another interval than this node's (VRRPv3)
+	SendErrors           uint64            `json:"send_errors"`       // packets, one peer each
+	Rejected             map[string]uint64 `json:"rejected"`          // packets, by keepalived's name for the reason
 	Senders              []Sender          `json:"senders"`
 	Notices              []Notice          `json:"notices"` // of the last ten minutes, the newest of each sender first
 }
@@ -60,7 +62,8 @@ func describeTraffic(t *controller.Traffic) *VRRP {
 		Sent: t.Stats.Sent, PriorityZeroSent: t.Stats.PriorityZeroSent,
 		Received: t.Stats.Received, PriorityZeroReceived: t.Stats.PriorityZeroReceived,
 		BecomeMaster: t.Stats.BecomeMaster, ReleaseMaster: t.Stats.ReleaseMaster,
-		Suppressed: t.Stats.Suppressed, ForeignMaster: t.Stats.ForeignMaster, Rejected: byName(t.Stats.Rejected),
+		Suppressed: t.Stats.Suppressed, ForeignMaster: t.Stats.ForeignMaster, IntervalMismatch: t.Stats.IntervalMismatch,
+		SendErrors: t.Stats.SendErrors, Rejected: byName(t.Stats.Rejected),
 	}
 	for _, s := range t.Senders {
 		v.Senders = append(v.Senders, describeSender(s, t.Now))

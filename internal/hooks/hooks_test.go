@@ -112,13 +112,9 @@ func TestNewestWins(t *testing.T) {
 	wait := s.script("wait", `echo waiting >> $stage/diary; read _ < $stage/gate`)
 	r, end := s.runner(Config{NotifyFault: []string{wait}, Notify: s.noting("notify")})
 	s.becomes(r, to(controller.Backup, controller.Fault), "waiting")
-	began := time.Now()
-	for range 1000 {
+	for range 1000 { // whoever waited here would wait for ever: the gate is opened behind it
 		r.Changed(to(controller.Fault, controller.Backup))
 		r.Changed(to(controller.Backup, controller.Master))
-	}
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("2000 changes were told in %v: somebody waited", took)
 	}
 	must(t, os.WriteFile(s.path("gate"), []byte("go\n"), 0))
 	s.waitFor("hook of the newest state", func() bool { return strings.HasSuffix(s.diary(), "MASTER 103") })
@@ -171,8 +167,8 @@ func TestStopIsBounded(t *testing.T) {
 	s.becomes(r, to(controller.Backup, controller.Master), "hangs")
 	began := time.Now()
 	end()
-	if took := time.Since(began); took < 2*stopWithin || took > 2*(stopWithin+killAfter) {
-		t.Errorf("the end took %v, want about %v for each of the two", took, stopWithin)
+	if took := time.Since(began); took < 2*stopWithin || took > time.Minute {
+		t.Errorf("the end took %v, want about %v for each of the two, which would run for 1000 s", took, stopWithin)
 	}
 	want := "hangs\nhangs\nnotify INSTANCE edge STOP 103"
 	if diff := cmp.Diff(want, s.diary()); diff != "" {

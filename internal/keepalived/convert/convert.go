@@ -89,7 +89,7 @@ func Convert(files keepalived.Files, request Request) ([]byte, Report, error) {
 
 // newReport returns a report whose JSON has no null.
 func newReport() *Report {
-	return &Report{Todo: []Todo{}, Converted: []Finding{}, Changed: []Finding{}, Dropped: []Finding{}, Refused: []Finding{}}
+	return &Report{Open: []Step{}, Converted: []Finding{}, Changed: []Finding{}, Dropped: []Finding{}, Refused: []Finding{}}
 }
 
 func (c *converter) convert() {

@@ -57,6 +57,7 @@ func corpus() []conversion {
 		{"routes", convert.Request{Configs: []string{"routes/keepalived.conf"}}, convert.Refused, nil},
 		{"tuned", convert.Request{Configs: []string{"tuned/lb-a.conf", "tuned/lb-b.conf"}, Third: &convert.Node{Name: "lb-c", Address: netip.MustParseAddrPort("10.0.3.11:7500")}},
 			convert.Complete, nil},
+		{"version-3", convert.Request{Configs: []string{"version-3/lb-a.conf", "version-3/lb-b.conf"}, Third: witness()}, convert.Complete, nil},
 		{"mismatch", convert.Request{Configs: []string{"mismatch/a.conf", "mismatch/b.conf"}, Third: witness()}, convert.Refused, nil},
 		{"hooks", convert.Request{Configs: []string{"hooks/node-a.conf", "hooks/node-b.conf"}, Third: witness()}, convert.Complete, nil},
 		{"boto", convert.Request{Configs: []string{"boto/a.conf", "boto/b.conf"}, Names: []string{"edge-1", "edge-2"}, Third: witness()}, convert.Complete, nil},
@@ -212,7 +213,7 @@ func (m inMemory) ReadFile(name string) ([]byte, error) {
 func (m inMemory) Glob(string) ([]string, error) { return nil, nil }
 
 // FuzzConvert: whatever the files say, a conversion that calls itself complete passes "config check", and one that is
-// not complete is only refused for what it says is left to do.
+// not complete is only refused for the steps that it leaves open.
 func FuzzConvert(f *testing.F) {
 	for _, c := range corpus() {
 		var texts []string

@@ -204,7 +204,7 @@ func (c *converter) addCheck(k check) script.Kind {
 	}
 	switch first := (*checks)[i]; {
 	case first.view != k.view:
-		c.report.todo(fmt.Sprintf("%s (%s) and %s (%s) check different things. The file has the first; write the other one below health: in the file of %s.",
+		c.report.leaveOpen(fmt.Sprintf("%s (%s) and %s (%s) check different things. The file has the first; write the other one below health: in the file of %s.",
 			first.what, first.at, k.what, k.at, c.nameOf(k.view)), "")
 	case k.command != nil && k.Kind != kindScript && c.checkOf(kindScript) < 0:
 		k.Kind, k.argv = kindScript, commandLine(*k.command)

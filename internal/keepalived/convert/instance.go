@@ -27,7 +27,8 @@ type instance struct {
 	source             value[netip.Addr]
 	peers              []value[netip.Addr]
 	auth               auth
-	virtual            []value[string] // addresses that keepalived sets on the interface
+	virtual            []value[string]     // addresses that keepalived sets on the interface
+	named              []value[netip.Addr] // those of them that its adverts name
 	tracks             []track
 	notifies           []notify
 }
@@ -145,7 +146,7 @@ func (c *converter) readPeers(v *view, block *keepalived.Statement) {
 		}
 		v.instance.peers = append(v.instance.peers, said(ip, s.At))
 		if limits := strings.Join(s.Words[1:], " "); limits != "" {
-			c.report.dropped(s.At, "unicast_peer "+s.String(), "limits of the TTL are not needed: only the nodes of the file are listened to")
+			c.report.dropped(s.At, "unicast_peer "+s.String(), "only the nodes of the file are listened to; to refuse what a router has passed on, write 'min_ttl: 255' below vrrp:")
 		}
 	}
 }
@@ -165,17 +166,6 @@ func (c *converter) readAuth(v *view, s *keepalived.Statement) {
 			"Between the nodes packets decide nothing, so nothing is lost there")
 	default:
 		c.sortOut(scopeInstance, s)
-	}
-}
-
-// readVirtual is about addresses on an interface, of which hacluster sets none.
-func (c *converter) readVirtual(v *view, block *keepalived.Statement) {
-	for _, s := range block.Block {
-		v.instance.virtual = append(v.instance.virtual, said(s.Keyword(), s.At))
-		c.report.dropped(s.At, block.Keyword()+" "+s.String(), "hacluster sets no address on an interface and its adverts carry none: "+
-			"HAProxy binds the node's private "+
-			"address, which EC2 maps the Elastic IP to. A keepalived up to 2.3.2 that still has this block rejects such adverts (addr_list_err): "+
-			"do not leave one of the pair running beside hacluster")
 	}
 }
 

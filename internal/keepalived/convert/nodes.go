@@ -275,7 +275,7 @@ func (c *converter) addThird() {
 		return
 	case third == nil:
 		if n < minNodes {
-			c.report.todo(fmt.Sprintf("Add a third node: %d cannot form a majority when one fails. A witness will do, a small instance without "+
+			c.report.leaveOpen(fmt.Sprintf("Add a third node: %d cannot form a majority when one fails. A witness will do, a small instance without "+
 				"HAProxy that only votes: "+
 				"fill in the marked lines below nodes, or give --third NAME=ADDRESS,witness to this command.", n), "")
 		}

@@ -17,7 +17,7 @@ type Result string
 // The results.
 const (
 	Complete   Result = "complete"   // the file passes "hacluster config check"
-	Incomplete Result = "incomplete" // it can be used once Todo is done
+	Incomplete Result = "incomplete" // it can be used once the open steps are taken
 	Refused    Result = "refused"    // there is no file
 )
 
@@ -29,8 +29,8 @@ type Finding struct {
 	Why    string   `json:"why,omitempty"`
 }
 
-// Todo is something that only the operator can do.
-type Todo struct {
+// Step is something that only the operator can do.
+type Step struct {
 	What    string `json:"what"`
 	Command string `json:"command,omitempty"` // to run for it
 }
@@ -38,7 +38,7 @@ type Todo struct {
 // Report is what became of everything. Each statement of the files is in one of the four parts.
 type Report struct {
 	Result    Result    `json:"result"`
-	Todo      []Todo    `json:"todo"` // without it the file is refused, or is wrong for a node
+	Open      []Step    `json:"open"` // steps without which the file is refused, or is wrong for a node
 	Converted []Finding `json:"converted"`
 	Changed   []Finding `json:"changed"` // converted, and means something else now
 	Dropped   []Finding `json:"dropped"` // not needed, or not known
@@ -61,9 +61,9 @@ func (r *Report) refused(at keepalived.Position, what, why string) {
 	record(&r.Refused, at, Finding{What: what, Why: why})
 }
 
-func (r *Report) todo(what, command string) {
-	if t := (Todo{What: clean(what), Command: command}); !slices.Contains(r.Todo, t) {
-		r.Todo = append(r.Todo, t)
+func (r *Report) leaveOpen(what, command string) {
+	if s := (Step{What: clean(what), Command: command}); !slices.Contains(r.Open, s) {
+		r.Open = append(r.Open, s)
 	}
 }
 
@@ -87,7 +87,7 @@ func (r *Report) settle() {
 	switch {
 	case len(r.Refused) > 0:
 		r.Result = Refused
-	case len(r.Todo) > 0:
+	case len(r.Open) > 0:
 		r.Result = Incomplete
 	default:
 		r.Result = Complete
@@ -131,13 +131,13 @@ func clean(text string) string {
 func (r Report) Write(w io.Writer) error {
 	head := map[Result]string{
 		Complete:   "Converted. Check the file with 'hacluster config check'.",
-		Incomplete: "Converted, with something left to do before the file can be used.",
+		Incomplete: "Converted, with steps left open: the file can be used once they are taken.",
 		Refused:    "Not converted: something in the files has no counterpart. No file was written.",
 	}
 	var b strings.Builder
 	b.WriteString(head[r.Result] + "\n")
 	if r.Result == Incomplete {
-		writeTodo(&b, r.Todo)
+		writeSteps(&b, r.Open)
 	}
 	writeExplained(&b, "REFUSED", r.Refused)
 	writeConverted(&b, r.Converted)
@@ -147,12 +147,12 @@ func (r Report) Write(w io.Writer) error {
 	return err
 }
 
-func writeTodo(b *strings.Builder, todos []Todo) {
-	b.WriteString("\nLEFT TO DO\n")
-	for i, t := range todos {
-		b.WriteString(wrap(t.What, fmt.Sprintf("  %d. ", i+1), "     "))
-		if t.Command != "" {
-			b.WriteString("       " + t.Command + "\n")
+func writeSteps(b *strings.Builder, steps []Step) {
+	b.WriteString("\nOPEN STEPS\n")
+	for i, s := range steps {
+		b.WriteString(wrap(s.What, fmt.Sprintf("  %d. ", i+1), "     "))
+		if s.Command != "" {
+			b.WriteString("       " + s.Command + "\n")
 		}
 	}
 }

@@ -3,6 +3,7 @@ package convert
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -25,6 +26,7 @@ type wire struct {
 	iface    value[string]
 	asV2     value[bool]
 	authPass value[string]
+	named    []value[netip.Addr]
 }
 
 // ranks says who is preferred.
@@ -69,6 +71,7 @@ func (c *converter) compareWire() {
 	c.compareInterfaces()
 	c.compareChecksums()
 	c.compareAuth()
+	c.compareNamed()
 	if w.version.v == 2 {
 		c.report.changed(w.version.at, "VRRP version 2", "vrrp.version: 2", "kept, so that keepalived on the other node understands the adverts while you migrate. "+
 			"VRRPv2 counts whole seconds, too slow for adverts to hint at a dead node: it is found by Raft's own timers, and 'hacluster config check' says how soon. "+

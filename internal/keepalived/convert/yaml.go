@@ -48,7 +48,7 @@ func (c *converter) writeNodes(p *page) {
 		p.line("    priority: "+strconv.Itoa(n.priority.v), priorityFrom(n))
 	}
 	if len(c.cluster.nodes) < minNodes {
-		p.remark("  ", "TO DO: the third node, without which this file is refused. Two nodes cannot tell a dead peer from a broken network, which is how a pair "+
+		p.remark("  ", "OPEN STEP: the third node, without which this file is refused. Two nodes cannot tell a dead peer from a broken network, which is how a pair "+
 			"ends with two MASTERs. A small instance in a third zone will do; as a witness it only votes. Fill in and remove the # in front:")
 		p.line("  # - name: NAME", "")
 		p.line(fmt.Sprintf("  #   address: ADDRESS:%d", Port), "")
@@ -85,7 +85,7 @@ func (c *converter) writeAddress(p *page) {
 	e := c.cluster.eip
 	p.line("eip:", "")
 	if !e.allocation.set && e.allocation.v == "" {
-		p.remark("  ", "TO DO: look up the allocation id and write it here:")
+		p.remark("  ", "OPEN STEP: look up the allocation id and write it here:")
 		p.line("  #   "+lookUp(e.publicIP, e.region.v), "")
 		p.line("  allocation_id: "+placeholder, "")
 	} else {
@@ -132,6 +132,9 @@ func (c *converter) writeWire(p *page) {
 	}
 	if w.authPass.set {
 		p.line("  auth_pass: "+quote(w.authPass.v), w.authPass.at.String()+"; readable in every packet, no protection")
+	}
+	if len(w.named) > 0 {
+		p.line("  addresses: "+addressList(w.named), w.named[0].at.String()+"; named in adverts, set on no machine")
 	}
 	p.blank()
 }
@@ -227,7 +230,7 @@ func (c *converter) writeHooks(p *page) {
 			p.line("  "+text, h.at.String())
 			continue
 		}
-		p.b.WriteString(wrap("TO DO ("+h.at.String()+"): "+h.off+":", indent, indent))
+		p.b.WriteString(wrap("OPEN STEP ("+h.at.String()+"): "+h.off+":", indent, indent))
 		p.line(indent+text, "")
 	}
 }

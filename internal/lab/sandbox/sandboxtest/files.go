@@ -11,7 +11,7 @@ import (
 func Build(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "hacluster")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/hacluster/hacluster/cmd/hacluster").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "github.com/hacluster/hacluster/cmd/hacluster").CombinedOutput()
 	if err != nil {
 		t.Fatalf("build hacluster: %v\n%s", err, out)
 	}

@@ -1,4 +1,4 @@
-module github.com/hacluster/hacluster/deploy/terraform/stub
+module github.com/hacluster/hacluster/deploy/terraform/schema-plugin
 
 go 1.26.0
 

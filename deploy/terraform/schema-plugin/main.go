@@ -1,4 +1,4 @@
-// Command stub is a Terraform provider plugin that has a provider's arguments and nothing behind them.
+// Command schema-plugin is a Terraform provider plugin that has a provider's arguments and nothing behind them.
 //
 // It lets 'terraform validate' and 'terraform test' (with mock_provider) check names, types and what is required where the real
 // plugin cannot be had. It takes them from the provider's published TypeScript bindings (the npm packages @cdktf/provider-*). What it
@@ -24,7 +24,7 @@ const bindingsVariable = "HACLUSTER_TF_BINDINGS"
 
 func main() {
 	if err := serve(); err != nil {
-		fmt.Fprintln(os.Stderr, "stub: "+err.Error())
+		fmt.Fprintln(os.Stderr, "schema-plugin: "+err.Error())
 		os.Exit(1)
 	}
 }
