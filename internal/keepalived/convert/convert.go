@@ -102,8 +102,8 @@ func (c *converter) convert() {
 	c.findAddress()
 	c.makeHooks()
 	c.report.changed(c.views[0].start(), "unprotected adverts", "insecure: true", "the nodes talk over plain TCP as long as there are no "+
-		"certificates: make them with 'hacluster tls' and write "+
-		"'tls: {}' instead, or allow the port only inside the security group")
+		"certificates: make them with 'hacluster tls' and write 'tls: {}' instead, now rather than later, when all agents have to stop for it, or allow the "+
+		"port only inside the security group")
 }
 
 // nameCluster takes the name of the instance, in the letters that a cluster's name may have.

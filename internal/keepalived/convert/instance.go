@@ -175,8 +175,8 @@ func (c *converter) readTracks(v *view, s *keepalived.Statement) bool {
 	case "track_script", "track_process", "track_file":
 		for _, inner := range s.Block {
 			t := track{kind: s.Keyword(), name: inner.Keyword(), at: inner.At}
-			if i := slices.Index(inner.Words, "weight"); i > 0 {
-				t.weight = said(strings.Join(inner.Words[i+1:], " "), inner.At)
+			if i := slices.Index(inner.Words, "weight"); i > 0 && t.kind != "track_file" {
+				t.weight = c.weight(inner, i)
 			}
 			v.instance.tracks = append(v.instance.tracks, t)
 		}

@@ -49,7 +49,7 @@ func (c *converter) readCheckScript(v *view, block *keepalived.Statement) {
 		case "fall":
 			c.setNumber(&check.fall, s)
 		case "weight":
-			check.weight = c.weight(s)
+			check.weight = c.weight(s, 0)
 		default:
 			c.sortOut(scopeScript, s)
 		}
@@ -85,11 +85,12 @@ func (c *converter) setNumber(to *value[int], s *keepalived.Statement) {
 }
 
 // weight reads a weight; what is reversed is healthy when the check fails, which no check of hacluster is.
-func (c *converter) weight(s *keepalived.Statement) value[string] {
+// keyword is where the word weight stands.
+func (c *converter) weight(s *keepalived.Statement, keyword int) value[string] {
 	if slices.Contains(s.Words, "reverse") {
 		c.report.refused(s.At, s.String(), "hacluster has no check that is content with a failure: turn it round in the script and remove 'reverse'")
 	}
-	return said(strings.Join(s.Words[1:], " "), s.At)
+	return said(strings.Join(s.Words[keyword+1:], " "), s.At)
 }
 
 // readTrackProcess takes in a vrrp_track_process.
@@ -104,7 +105,7 @@ func (c *converter) readTrackProcess(v *view, block *keepalived.Statement) {
 				c.report.changed(s.At, s.String(), "health.process", "the name of the process is compared, its parameters are not")
 			}
 		case "weight":
-			p.weight = c.weight(s)
+			p.weight = c.weight(s, 0)
 		case "quorum":
 			if s.Arg(1) != "1" {
 				c.report.changed(s.At, s.String(), "health.process", "one HAProxy is enough; its workers are watched by themselves")

@@ -150,6 +150,15 @@ func process(name string, changes ...string) (Check, bool) {
 	return Check{Kind: Process, Name: name[:min(len(name), maxComm)], Changes: changes}, true
 }
 
+// byOtherName takes the name of a unit or a file, or a part of a name, for that of the process only where it surely is that. A process of
+// a name that does not exist would never be healthy.
+func byOtherName(name string, changes ...string) (Check, bool) {
+	if path.Base(name) != "haproxy" {
+		return Check{}, false
+	}
+	return process(name, changes...)
+}
+
 func readPidof(args []string) (Check, bool) {
 	args = without(args, "-s", "-x", "-q", "-c")
 	if len(args) != 1 || strings.HasPrefix(args[0], "-") {
@@ -178,14 +187,15 @@ func readPgrep(args []string) (Check, bool) {
 	if len(args) != 1 || strings.HasPrefix(args[0], "-") {
 		return Check{}, false
 	}
-	var changes []string
 	switch {
 	case command:
-		changes = append(changes, "pgrep -f searches whole command lines and finds an editor with the file open, too; the name of the process is what counts now")
+		return byOtherName(args[0], "pgrep -f searches whole command lines and finds an editor with the file open, too; the name of the process is "+
+			"what counts now")
 	case !exact:
-		changes = append(changes, "pgrep without -x is content with a part of the name; the whole name counts now")
+		return byOtherName(args[0], "pgrep without -x is content with a part of the name; the whole name counts now")
+	default:
+		return process(args[0])
 	}
-	return process(args[0], changes...)
 }
 
 func readSystemctl(args []string) (Check, bool) {
@@ -193,7 +203,7 @@ func readSystemctl(args []string) (Check, bool) {
 	if len(args) != 2 || args[0] != "is-active" && args[0] != "status" {
 		return Check{}, false
 	}
-	return process(strings.TrimSuffix(args[1], ".service"),
+	return byOtherName(strings.TrimSuffix(args[1], ".service"),
 		"systemd was asked for the state of the unit; the processes themselves are watched now, so a unit that systemd is restarting counts as down at once")
 }
 
@@ -201,7 +211,7 @@ func readService(args []string) (Check, bool) {
 	if len(args) != 2 || args[1] != "status" {
 		return Check{}, false
 	}
-	return process(args[0], "the init script was asked for its opinion; the processes themselves are watched now")
+	return byOtherName(args[0], "the init script was asked for its opinion; the processes themselves are watched now")
 }
 
 // readPIDFile recognises kill -0 $(cat FILE).
@@ -214,7 +224,7 @@ func readPIDFile(commands []Command) (Check, bool) {
 		return Check{}, false
 	}
 	name := strings.TrimSuffix(path.Base(file[0]), path.Ext(file[0]))
-	check, ok := process(name, "a process of another name that took the number over does not count any more")
+	check, ok := byOtherName(name, "a process of another name that took the number over does not count any more")
 	check.PIDFile = file[0]
 	return check, ok
 }

@@ -50,9 +50,16 @@ const (
 	metadataAddress   = "169.254.169.254"
 )
 
-// harmless programs read, log or steer; a hook is not needed for what they do.
+// harmless programs read, log or steer; a hook is not needed for what they do, unless it is a sideEffect.
 const harmless = `^(echo|printf|logger|sleep|exit|return|set|true|false|:|export|date|test|\[|\[\[|local|readonly|declare|typeset|shift|` +
-	`grep|egrep|awk|sed|cut|tr|cat|head|tail|xargs|wc|tee|hostname|ec2-?metadata|basename|dirname|break|continue|trap|wait|read|jq|umask|ulimit|unset)$`
+	`grep|egrep|awk|sed|cut|tr|cat|head|tail|wc|tee|hostname|ec2-?metadata|basename|dirname|break|continue|wait|read|jq|umask|ulimit|unset|` +
+	`uname|id|whoami|sort|uniq|seq|ls|dig|getent|pidof|pgrep)$`
+
+// asking programs are harmless where a script takes in what they print.
+const asking = `^(ip|ifconfig|nslookup)$`
+
+// passing matches files that are written only to be looked at by people, or by nobody.
+const passing = `^/dev/(null|stdout|stderr|tty|console)$|^/var/log/|^/tmp/|\.log$`
 
 // ReadNotify reads a notify script.
 func ReadNotify(text string) Notify {
@@ -136,17 +143,39 @@ func (n *Notify) readShell(text string) {
 			add(&n.Regions, a.value.Text, a.line)
 		}
 	}
-	other := regexp.MustCompile(harmless)
+	none, nested := regexp.MustCompile(harmless), regexp.MustCompile(asking)
 	for _, c := range l.out {
 		switch p := c.Program(); {
 		case n.call(c):
 		case p == "curl" || p == "wget":
 			n.fetch(c)
-		case p == "" || other.MatchString(p) || l.functions[p] || c.Nested:
+		case p == "" || none.MatchString(p) || l.functions[p] || c.Nested && nested.MatchString(p):
+			if effect := sideEffect(c); effect != "" {
+				n.Others = append(n.Others, Value{Text: effect, Line: c.Line})
+			}
 		default:
 			n.Others = append(n.Others, Value{Text: p, Line: c.Line})
 		}
 	}
+}
+
+// sideEffect says what a harmless program changes all the same, or is empty. Others may go by the file that it writes.
+func sideEffect(c Command) string {
+	args, written := c.texts(), c.Writes
+	switch c.Program() {
+	case "sed":
+		if slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "-i") || strings.HasPrefix(a, "--in-place") }) {
+			return "sed -i"
+		}
+	case "tee":
+		files := slices.DeleteFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") })
+		written = slices.Concat(written, files)
+	}
+	unread := regexp.MustCompile(passing)
+	if slices.ContainsFunc(written, func(file string) bool { return !unread.MatchString(file) }) {
+		return "writing a file"
+	}
+	return ""
 }
 
 func (n *Notify) fetch(c Command) {

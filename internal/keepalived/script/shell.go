@@ -26,6 +26,7 @@ type Command struct {
 	Line      int
 	Words     []Word   // the program first, without the path and wrappers such as sudo; empty if the line only assigns
 	Redirects []string // the files it reads or writes
+	Writes    []string // those of them that it writes
 	Then      string   // the operator behind it: && || | & or ;
 	Nested    bool     // within a substitution
 }
@@ -101,6 +102,7 @@ type lexer struct {
 	quoted   bool // the current word began with a quote
 	assign   int  // where the value of an assignment begins in the current word; 0: it is none
 	redirect bool // the next word is the target of a redirection
+	writes   bool // which is written to
 	heredocs []string
 	parens   int
 }
@@ -328,7 +330,7 @@ func (l *lexer) redirection(c byte) {
 			l.pos++
 		}
 	default:
-		l.redirect = true
+		l.redirect, l.writes = true, c == '>'
 	}
 }
 
@@ -366,6 +368,9 @@ func (l *lexer) endWord() {
 	switch {
 	case l.redirect:
 		l.cmd.Redirects = append(l.cmd.Redirects, word.Text)
+		if l.writes {
+			l.cmd.Writes = append(l.cmd.Writes, word.Text)
+		}
 		l.redirect = false
 	case assign > 0:
 		a := assignment{name: word.Text[:assign-1], value: Word{Text: word.Text[assign:], Unknown: word.Unknown}, line: l.line}
