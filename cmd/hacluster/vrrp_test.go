@@ -62,6 +62,7 @@ func TestVRRPVerify(t *testing.T) {
 		"no capture":         {args: []string{words}, status: 2, stderr: "not a pcap or pcapng file"},
 		"nothing at all":     {args: []string{"-"}, status: 2, stderr: "it is empty"},
 		"no file":            {args: []string{"/nonexistent.pcap"}, status: 2, stderr: "no such file"},
+		"a directory":        {args: []string{t.TempDir()}, status: 2, stderr: "is a directory"},
 		"no argument":        {status: 2, stderr: "accepts 1 arg(s), received 0"},
 		"a flag that is not": {args: []string{clean, "--peer", "10.99.0.1"}, status: 2, stderr: "unknown flag: --peer"},
 		"a peer that is not": {args: []string{clean, "--peers", "lb-1"}, status: 2, stderr: `peer "lb-1": write an IP address`},

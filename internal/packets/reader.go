@@ -46,9 +46,12 @@ type Stats struct {
 func NewReader(r io.Reader) (*Reader, error) {
 	in := bufio.NewReader(r)
 	head, err := in.Peek(4)
-	if err != nil && len(head) == 0 {
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, fmt.Errorf("read capture: %w", err)
+	case len(head) == 0:
 		return nil, fmt.Errorf("read capture: %w: it is empty", ErrNoCapture)
-	} else if err != nil {
+	case err != nil:
 		return nil, fmt.Errorf("read capture: %w: it has %d bytes", ErrNoCapture, len(head))
 	}
 	if binary.BigEndian.Uint16(head) == magicGzip {

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -176,6 +177,10 @@ func TestNoCapture(t *testing.T) {
 				t.Errorf("%v, want ErrNoCapture", err)
 			}
 		})
+	}
+	// What cannot be read may be a capture all the same.
+	if _, err := NewReader(iotest.ErrReader(io.ErrClosedPipe)); !errors.Is(err, io.ErrClosedPipe) || errors.Is(err, ErrNoCapture) {
+		t.Errorf("%v, want ErrClosedPipe", err)
 	}
 	// A record that claims more than any frame has is damage, not memory.
 	f := pcap(binary.LittleEndian, 0xa1b2c3d4, layers.LinkTypeEthernet)
