@@ -150,10 +150,10 @@ func process(name string, changes ...string) (Check, bool) {
 	return Check{Kind: Process, Name: name[:min(len(name), maxComm)], Changes: changes}, true
 }
 
-// byOtherName takes the name of a unit or a file, or a part of a name, for that of the process only where it surely is that. A process of
-// a name that does not exist would never be healthy.
+// byOtherName takes the name of a unit or a file, or a part of a name, for that of the process only where it is known to be that. A
+// process of a name that does not exist would never be healthy.
 func byOtherName(name string, changes ...string) (Check, bool) {
-	if path.Base(name) != "haproxy" {
+	if base := path.Base(name); base != "haproxy" && base != "nginx" {
 		return Check{}, false
 	}
 	return process(name, changes...)
