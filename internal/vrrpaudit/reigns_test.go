@@ -104,7 +104,7 @@ func TestTornTime(t *testing.T) {
 // One advert can cross another. Two cannot, however close they are.
 func TestTwoAdvertsCrossNothing(t *testing.T) {
 	for text, want := range map[string]string{
-		"+0ms A\n+100ms A\n+150ms B\n+152ms A\n+250ms B":            "A>B preemption, crossed",
+		"+0ms A\n+100ms A\n+150ms B\n+152ms A\n+250ms B":           "A>B preemption, crossed",
 		"+0ms A\n+100ms A\n+150ms B\n+152ms A\n+158ms A\n+250ms B": "2*A with 2*B",
 	} {
 		if got := story(judged(Options{}, script(t, text))); got != want {
