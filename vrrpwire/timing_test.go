@@ -167,7 +167,8 @@ func TestIntervalDoesNotDrift(t *testing.T) {
 	})
 }
 
-// Measures the real thing. make test is content with a short look; -drift=60s takes the long one.
+// Measures the real thing. make test is content with a short look, at adverts that come and are not too many; -drift=60s takes the long
+// one. A busy machine skips slots: by those that were kept, and in ten seconds at least, the schedule shows.
 var driftFor = flag.Duration("drift", time.Second, "how long to measure the advertisement interval on a real link")
 
 func TestIntervalOnARealLink(t *testing.T) {
@@ -178,11 +179,15 @@ func TestIntervalOnARealLink(t *testing.T) {
 	if len(heard) < 2 {
 		t.Fatalf("%d adverts in %v", len(heard), *driftFor)
 	}
-	passed, intervals := heard[len(heard)-1].At-heard[0].At, int64(len(heard)-1)
-	mean := time.Duration(passed.Nanoseconds() / intervals)
-	t.Logf("%d adverts in %v: every %v, drift %.4f %%", len(heard), passed, mean, 100*(float64(mean)/float64(100*ms)-1))
-	if lost := e.Stats().Suppressed; lost == 0 && (mean < 99*ms || mean > 101*ms) {
-		t.Errorf("an advert every %v, want every 100 ms within 1 %%", mean)
+	passed := heard[len(heard)-1].At - heard[0].At
+	slots := int((passed + 50*ms) / (100 * ms))
+	mean := passed / time.Duration(max(slots, 1))
+	t.Logf("%d adverts, in %d slots of %v: drift %.4f %%", len(heard), slots+1, mean, 100*(float64(mean)/float64(100*ms)-1))
+	if len(heard) > slots+1 {
+		t.Errorf("%d adverts in %d slots", len(heard), slots+1)
+	}
+	if *driftFor >= 10*time.Second && (mean < 99*ms || mean > 101*ms) {
+		t.Errorf("a slot each %v, want each 100 ms within 1 %%", mean)
 	}
 }
 

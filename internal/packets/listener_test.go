@@ -152,6 +152,21 @@ func TestListenToVLANs(t *testing.T) {
 	}
 }
 
+// What keepalived sends under auth_type AH has another protocol number, and the advert behind a header.
+func TestListenToAH(t *testing.T) {
+	inNamespace(t)
+	l, err := Listen("v1")
+	must(t, err)
+	defer l.Close()
+	sendFrame(t, ethernet+ipv4AH+message)
+	sendFrame(t, macs+"86dd"+ipv6AH+message)
+	payload := strings.ReplaceAll(message, " ", "")
+	want := []string{"v1 in [] 10.99.0.1>10.99.0.2 ttl 255: " + payload, "v1 in [] fe80::1>fe80::2 ttl 255: " + payload}
+	if diff := compare(want, hear(t, l, len(want))); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // sendFrame puts a frame on v0 as it is.
 func sendFrame(t *testing.T, frame string) {
 	t.Helper()

@@ -240,6 +240,7 @@ func TestCopies(t *testing.T) {
 		"without one, other interface":  {"+0ms A id 0 on eth0\n+1ms A id 0 on br0", 1},
 		"without one, same interface":   {"+0ms A id 0 prio 0 on eth0\n+0.03ms A id 0 prio 0 on eth0", 2},
 		"the same identification later": {"+0ms A id 7\n+100ms A id 7", 2},
+		"merged without interfaces":     {"+0ms A id 7\n+1ms A id 7", 1},
 		"to another peer":               {"+0ms A id 7 peer B\n+0ms A id 7 peer C", 2},
 		"in turns":                      {"+0ms A id 7 on a\n+0ms A id 8 on a\n+1ms A id 7 on b\n+1ms A id 8 on b", 2},
 	}
@@ -259,6 +260,22 @@ func TestRounds(t *testing.T) {
 	s := judged(Options{}, all).Routers[0].Senders[0]
 	if s.Packets != 7 || s.Adverts != 4 || s.Measured.Min != Seconds(100e6) || s.Measured.Max != Seconds(100e6) {
 		t.Errorf("%d packets, %d adverts, measured %v", s.Packets, s.Adverts, s.Measured)
+	}
+	all = script(t, "+0ms A peer B\n+100ms A peer C\n+200ms A peer B") // each reaches one of them
+	if s := judged(Options{}, all).Routers[0].Senders[0]; s.Adverts != 3 {
+		t.Errorf("%d adverts of which each reached one peer, want 3", s.Adverts)
+	}
+}
+
+// To say priority 0 to two peers is to say it once; keepalived says it twice.
+func TestFarewells(t *testing.T) {
+	const once = "+0ms A peer B\n+1ms A peer C prio 0\n+1.01ms A peer B prio 0\n"
+	for text, want := range map[string]int{once: 1, once + "+1.03ms A peer C prio 0\n+1.04ms A peer B prio 0\n": 2} {
+		for _, e := range judged(Options{}, script(t, text)).Routers[0].Events {
+			if e.Kind == Resigned && e.Adverts != want {
+				t.Errorf("priority 0 %d times, want %d:\n%s", e.Adverts, want, text)
+			}
+		}
 	}
 }
 

@@ -11,32 +11,40 @@ import (
 const crossing = 10 * time.Millisecond
 
 // contest is a time during which more than one sender reigns, as far as can be told so far: whoever will turn out to have gone silent
-// when the other began was no Master any more.
+// when another began was no Master any more.
 type contest struct {
 	began   time.Time
-	before  time.Time // the incumbent's last advert before
-	members []*member // the incumbent first
+	members []*member // in the order in which they began, the incumbent first
 }
 
 type member struct {
-	reign  *reign // its latest
-	rounds int    // adverts since the contest began
-	at     time.Time
+	reign    *reign    // its latest
+	before   time.Time // the last advert of anybody before that began
+	rounds   int       // adverts since the contest began
+	at, prev time.Time // the last advert and the one before, whether in the contest or not
+	torn     bool      // it was Master beside another one in an earlier reign
 }
 
 func newContest(incumbent *reign, at time.Time) *contest {
-	return &contest{began: at, before: incumbent.last, members: []*member{{reign: incumbent}}}
+	return &contest{began: at, members: []*member{{reign: incumbent, at: incumbent.last}}}
 }
 
-func (c *contest) incumbent() *member { return c.members[0] }
+// heardEarlier compares by the last advert.
+func heardEarlier(a, b *member) int { return a.at.Compare(b.at) }
 
 // join takes part in the contest with a reign's first advert.
 func (c *contest) join(new *reign) {
+	latest := slices.MaxFunc(c.members, heardEarlier)
+	m := &member{}
 	if i := c.index(new.sender); i >= 0 {
-		c.members[i].reign = new
-	} else {
-		c.members = append(c.members, &member{reign: new})
+		for _, other := range c.members {
+			other.torn = c.tornFromAnyone(other)
+		}
+		m = c.members[i]
+		c.members = slices.Delete(c.members, i, i+1)
 	}
+	m.reign, m.before = new, latest.at
+	c.members = append(c.members, m)
 	c.count(new.sender, new.first)
 }
 
@@ -46,8 +54,9 @@ func (c *contest) count(s *sender, at time.Time) {
 		return
 	}
 	if i := c.index(s); i >= 0 {
-		c.members[i].rounds++
-		c.members[i].at = at
+		m := c.members[i]
+		m.rounds++
+		m.prev, m.at = m.at, at
 	}
 }
 
@@ -55,53 +64,68 @@ func (c *contest) index(s *sender) int {
 	return slices.IndexFunc(c.members, func(m *member) bool { return m.reign.sender == s })
 }
 
-// masters returns who took itself for Master. With one it was an ordinary hand-over, or none at all; with more they were torn.
+// yieldsTo says whether a member made room for another one: it was silent when that began, but for one advert that crossed the other's
+// first. That also covers two that begin at the same time, and one of which stops at once.
+func (m *member) yieldsTo(other *member) bool {
+	began := other.reign.first
+	return !m.at.After(began.Add(crossing)) && !m.prev.After(began)
+}
+
+// tornFrom says whether both took themselves for Master. An advert in the midst of another's long reign crosses nothing: who sent it, a
+// frozen Master that woke up or a Backup that heard nothing, took itself for Master.
+func (m *member) tornFrom(other *member) bool {
+	return m != other && !m.yieldsTo(other) && !other.yieldsTo(m)
+}
+
+func (c *contest) tornFromAnyone(m *member) bool {
+	return m.torn || slices.ContainsFunc(c.members, m.tornFrom)
+}
+
+// masters returns who was Master beside another one. With none it was an ordinary hand-over, several of them, or none at all.
 func (c *contest) masters() []*member {
-	return slices.DeleteFunc(slices.Clone(c.members), c.yielded)
+	return slices.DeleteFunc(slices.Clone(c.members), func(m *member) bool { return !c.tornFromAnyone(m) })
 }
 
-// yielded says whether a member made room: it was silent when another one began, but for one advert that crossed the other's first.
-// That also covers two that begin at the same time, and one of which stops at once. An advert in the midst of another's long reign
-// crosses nothing: who sent it, a frozen Master that woke up or a Backup that heard nothing, took itself for Master.
-func (c *contest) yielded(m *member) bool {
-	if m.rounds != 1 {
-		return m.rounds == 0
+// succession returns who was Master one after the other: all but those that made room for one who had begun before them.
+func (c *contest) succession() []*member {
+	var line []*member
+	for i, m := range c.members {
+		if !slices.ContainsFunc(c.members[:i], m.yieldsTo) {
+			line = append(line, m)
+		}
 	}
-	return slices.ContainsFunc(c.members, func(x *member) bool {
-		return x != m && x.rounds > 0 && m.at.Sub(x.reign.first).Abs() <= crossing
-	})
+	return line
 }
 
-// handOver describes the contest as what it was: a newcomer that the incumbent made room for.
-func (c *contest) handOver(winner *member) Event {
-	old := c.incumbent()
+// handOver describes how a newcomer followed a member that made room for it.
+func handOver(old, new *member) Event {
 	e := Event{
-		Kind: HandOver, At: winner.reign.first, From: old.reign.sender.addr, To: winner.reign.sender.addr,
-		Cause: string(byYielding), Duration: Seconds(winner.reign.first.Sub(c.before)),
+		Kind: HandOver, At: new.reign.first, From: old.reign.sender.addr, To: new.reign.sender.addr,
+		Cause: string(byYielding), Duration: Seconds(new.reign.first.Sub(new.before)),
 	}
 	// A Backup of higher priority takes over before its dead Master's own Master_Down_Interval is over.
-	if winner.reign.first.Sub(c.before) > 2*old.reign.voice.interval {
+	if time.Duration(e.Duration) > 2*old.reign.voice.interval {
 		e.Cause = string(bySilence)
 	}
-	if old.rounds == 1 {
-		e.Crossed = Seconds(old.at.Sub(winner.reign.first))
+	if old.at.After(new.reign.first) {
+		e.Crossed = Seconds(old.at.Sub(new.reign.first))
 	}
 	return e
 }
 
 // tornBetween describes a time of more than one Master. It lasts until all but one have sent their last advert.
 func (c *contest) tornBetween(masters []*member, still []*reign, cutOff bool) Event {
-	e := Event{Kind: TwoMasters, At: c.began}
+	e := Event{Kind: TwoMasters, At: masters[1].reign.first}
 	var ends []time.Time
 	for _, m := range masters {
+		if m.torn { // with the reign before its latest
+			e.At = c.began
+		}
 		e.Masters = append(e.Masters, Share{Sender: m.reign.sender.addr, Priority: m.reign.voice.priority, Adverts: m.rounds})
 		ends = append(ends, m.at)
 	}
 	slices.SortFunc(ends, func(a, b time.Time) int { return b.Compare(a) })
 	e.Until = ends[1]
-	if e.Until.Before(c.began) {
-		e.Until = c.began
-	}
 	e.Duration = Seconds(e.Until.Sub(e.At))
 	switch {
 	case cutOff && len(still) > 1:

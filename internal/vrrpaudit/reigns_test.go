@@ -65,8 +65,14 @@ func TestReigns(t *testing.T) {
 		"there and back, with goodbyes":     {`###0......###  ....####0....`, "A>B priority 0; B>A priority 0"},
 		"there and back within a reign":     {`###0.###  ...#0...`, "A>B priority 0; B>A priority 0"},
 		"gone again before it was noticed":  {`###..###  ...#0...`, "A>B preemption; B>A priority 0"},
-		"in turns":                          {`###0.........###  ....####.......#  ..........####..`, "A>B priority 0; B>C silence; 3*A with 1*B"},
+		"in turns":                          {`###0.........###  ....####.......#  ..........####..`, "A>B priority 0; B>C silence; C>A preemption, crossed; A>B preemption"},
 		"three Masters":                     {`##########  ..########  ....######`, "7*A with 8*B with 6*C"},
+		"three in a row":                    {`###.....  ...#....  ....####`, "A>B preemption; B>C preemption"},
+		"three in a row, not that quick":    {`###.....  ...##...  .....###`, "A>B preemption; B>C preemption"},
+		"three, and each advert crosses":    {`......###  ...####..  ####.....`, "C>B preemption, crossed; B>A preemption, crossed"},
+		"three, and back to the first":      {`###...###  ...##....  .....#...`, "B>C preemption; C>A preemption"},
+		"torn, gone, back while others are": {`######0.####  ..####......  .....###....`, "6*A with 4*B; B>C preemption; C>A preemption"},
+		"torn before a third one follows":   {`#####....  ..####...  ......###`, "2*A with 4*B; B>C preemption"},
 		"torn twice":                        {`###################  ..##...........##..`, "4*A with 2*B; 3*A with 2*B"},
 	}
 	for name, test := range tests {
@@ -92,6 +98,18 @@ func TestTornTime(t *testing.T) {
 	}
 	if e.To != host("B") || report.Routers[0].Torn != e.Duration || e.Duration != Seconds(599*time.Millisecond) {
 		t.Errorf("%v goes on alone after %v, %v in all", e.To, e.Duration, report.Routers[0].Torn)
+	}
+}
+
+// One advert can cross another. Two cannot, however close they are.
+func TestTwoAdvertsCrossNothing(t *testing.T) {
+	for text, want := range map[string]string{
+		"+0ms A\n+100ms A\n+150ms B\n+152ms A\n+250ms B":           "A>B preemption, crossed",
+		"+0ms A\n+100ms A\n+150ms B\n+152ms A\n+158ms A\n+250ms B": "2*A with 2*B",
+	} {
+		if got := story(judged(Options{}, script(t, text))); got != want {
+			t.Errorf("%q, want %q:\n%s", got, want, text)
+		}
 	}
 }
 

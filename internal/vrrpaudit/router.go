@@ -164,20 +164,21 @@ func (r *router) close(old *reign, how ending) {
 func (r *router) settle(cutOff bool) {
 	c := r.contest
 	r.contest = nil
-	masters := c.masters()
-	if len(masters) > 1 {
+	masters, line := c.masters(), c.succession()
+	if len(masters) > 0 {
 		r.findings.happen(c.tornBetween(masters, r.open, cutOff))
+	}
+	for i := 1; i < len(line); i++ {
+		old, new := slices.MaxFunc(line[:i], heardEarlier), line[i]
+		if !slices.Contains(masters, old) || !slices.Contains(masters, new) {
+			r.findings.happen(handOver(old, new))
+		}
+	}
+	if len(masters) > 0 {
 		return
 	}
-	winner := c.members[len(c.members)-1] // if all made room, the last one is where it ends
-	if len(masters) == 1 {
-		winner = masters[0]
-	}
-	if winner != c.incumbent() {
-		r.findings.happen(c.handOver(winner))
-	}
 	for _, m := range c.members {
-		if m != winner && slices.Contains(r.open, m.reign) {
+		if m != line[len(line)-1] && slices.Contains(r.open, m.reign) {
 			r.close(m.reign, byYielding)
 		}
 	}
