@@ -132,7 +132,7 @@ func (n *Node) rpcHandler() http.Handler {
 	if n.cfg.RPC != nil {
 		routes.Handle("/", n.cfg.RPC)
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	judged := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A caller that means somebody else has a wrong address or a wrong cluster in its configuration.
 		if r.Host != n.cfg.Name || r.Header.Get(clusterHeader) != n.cfg.Cluster {
 			http.Error(w, fmt.Sprintf("this is node %q of cluster %q, not node %q of cluster %q",
@@ -146,7 +146,41 @@ func (n *Node) rpcHandler() http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		routes.ServeHTTP(w, r)
 	})
+	return n.countRefused(judged)
 }
+
+// countRefused counts the requests that are refused for who asks, or for whom they mean.
+func (n *Node) countRefused(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := &statusWriter{ResponseWriter: w}
+		next.ServeHTTP(answer, r)
+		why := map[int]string{http.StatusForbidden: forbidden, http.StatusMisdirectedRequest: misdirected}[answer.status]
+		if why != "" {
+			who, _ := r.Context().Value(callerKey{}).(principal)
+			n.mux.refused.request(remote(r.RemoteAddr), refusal{why, fmt.Errorf("%q asks for %.100q", who.name, r.URL.Path)})
+		}
+	})
+}
+
+// statusWriter remembers the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// remote is an address as net/http tells it.
+type remote string
+
+func (r remote) String() string { return string(r) }
 
 func writeJSON(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", "application/json")

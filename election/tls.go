@@ -118,19 +118,36 @@ func (m *mux) sessions() map[*muxConn]*session {
 	return open
 }
 
-// callerKey is where a request's context has the session of its connection.
+// callerKey is where a request's context has the caller.
 type callerKey struct{}
+
+// principal is who is at the other end of a connection under TLS.
+type principal struct {
+	name   string
+	isNode bool
+}
 
 // withCaller is the ConnContext of the rpc server.
 func withCaller(ctx context.Context, conn net.Conn) context.Context {
 	if c, ok := conn.(*muxConn); ok && c.session != nil {
-		return context.WithValue(ctx, callerKey{}, c.session)
+		return context.WithValue(ctx, callerKey{}, principal{c.session.peer, c.session.isNode})
 	}
 	return ctx
 }
 
+// Caller returns the node that a request for Config.RPC comes from, as its certificate says. Without TLS nobody knows.
+func Caller(ctx context.Context) (node string, known bool) {
+	c, _ := ctx.Value(callerKey{}).(principal)
+	return c.name, c.isNode
+}
+
+// WithCaller returns the context of a request that comes from a node. It is for tests of handlers.
+func WithCaller(ctx context.Context, node string) context.Context {
+	return context.WithValue(ctx, callerKey{}, principal{node, true})
+}
+
 // mayCall says whether the caller of a request may use the path. Operators may ask a node who it is, and nothing that changes anything.
 func mayCall(r *http.Request) bool {
-	s, secured := r.Context().Value(callerKey{}).(*session)
-	return !secured || s.isNode || r.URL.Path == identityPath
+	c, secured := r.Context().Value(callerKey{}).(principal)
+	return !secured || c.isNode || r.URL.Path == identityPath
 }

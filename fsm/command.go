@@ -181,7 +181,8 @@ type envelope struct {
 	Body json.RawMessage `json:"body"`
 }
 
-// Encode returns the log entry's bytes: one version byte, then JSON.
+// Encode returns the log entry's bytes: one version byte, then JSON. What Decode would refuse for its size is an error that wraps
+// ErrMalformed: in the log it would do nothing but take room.
 func Encode(c Command) ([]byte, error) {
 	body, err := json.Marshal(c)
 	if err != nil {
@@ -190,6 +191,9 @@ func Encode(c Command) ([]byte, error) {
 	text, err := json.Marshal(envelope{Kind: c.kind(), Body: body})
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", c.kind(), err)
+	}
+	if len(text) >= maxCommandSize {
+		return nil, fmt.Errorf("encode %s of %d bytes, want less than %d: %w", c.kind(), len(text), maxCommandSize, ErrMalformed)
 	}
 	return append([]byte{encodingVersion}, text...), nil
 }

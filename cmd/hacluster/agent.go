@@ -52,6 +52,9 @@ func runAgent(ctx context.Context, cfg config.Config, load func() (config.Config
 	for _, w := range cfg.Warnings() {
 		log.Warn(w)
 	}
+	if err := hideMemory(); err != nil {
+		return err
+	}
 	a, err := openAgent(ctx, cfg, load, log)
 	if err != nil {
 		return err

@@ -6,7 +6,11 @@ import (
 
 	"github.com/hacluster/hacluster/eip"
 	"github.com/hacluster/hacluster/fsm"
+	"github.com/hacluster/hacluster/internal/legible"
 )
+
+// maxReason bounds, in bytes, what is kept in the log of why something was done: other programs and other nodes have a part in it.
+const maxReason = 512
 
 // State is the node's state in keepalived's words.
 type State string
@@ -92,7 +96,7 @@ type Core struct {
 	ops Op            // the last one given out
 
 	lead      Leadership
-	abdicated uint64 // own leaderships of terms below this one are over: released to that term's leader
+	abdicated abdication
 	committed fsm.State
 	health    HealthChecked
 	checked   bool // health is known
@@ -121,6 +125,7 @@ func (c *Core) Step(now time.Duration, e Event) []Action {
 	c.considerStall()
 	c.take(e)
 	c.settle()
+	c.considerDoubt()
 	c.considerReport()
 	c.considerWatch()
 	c.considerDeparture()
@@ -133,7 +138,8 @@ func (c *Core) Step(now time.Duration, e Event) []Action {
 // Deadline returns when the core wants a Tick, or 0.
 func (c *Core) Deadline() time.Duration {
 	var first time.Duration
-	for _, d := range []time.Duration{c.claim.wakeAt, c.watch.nextAt, c.departure.wakeAt, c.placement.preemptAt, c.report.retryAt, c.silentAt(), c.awakeAt()} {
+	for _, d := range []time.Duration{c.claim.wakeAt, c.watch.nextAt, c.departure.wakeAt, c.placement.preemptAt, c.report.retryAt,
+		c.silentAt(), c.awakeAt(), c.doubtAt()} {
 		// One that has passed was considered by this step and waits for something else.
 		if d > c.now && (first == 0 || d < first) {
 			first = d
@@ -196,7 +202,7 @@ func (c *Core) takeHintNews(e Event) {
 }
 
 // leader reports whether this node leads, as far as it knows.
-func (c *Core) leader() bool { return c.lead.Self && c.lead.Term >= c.abdicated }
+func (c *Core) leader() bool { return c.lead.Self && c.lead.Term >= c.abdicated.term }
 
 func (c *Core) takeLeadership(l Leadership) {
 	if l == c.lead {
@@ -283,7 +289,7 @@ func (c *Core) nextOp() Op {
 }
 
 func (c *Core) origin(reason string) fsm.Origin {
-	return fsm.Origin{Term: c.lead.Term, UnixMilli: c.cfg.WallClock(), Reason: reason}
+	return fsm.Origin{Term: c.lead.Term, UnixMilli: c.cfg.WallClock(), Reason: legible.Clause(reason, maxReason)}
 }
 
 func (c *Core) propose(command fsm.Command) Op {
@@ -308,5 +314,7 @@ func (c *Core) takeProposed(e Proposed) {
 		}
 	case c.watch.guardOp:
 		c.watch.guardOp = 0
+	case c.abdicated.op:
+		c.doubtAnswered(e)
 	}
 }

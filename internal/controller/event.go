@@ -80,8 +80,9 @@ type PeerReported struct{ Facts Facts }
 // ReleaseAsked is a new leader's request that this node end its claim. Answered by a Reply.
 type ReleaseAsked struct {
 	Op   Op
-	Term uint64 // the asking leader's
-	Ends uint64 // index of the claim
+	By   fsm.NodeName // who asks; "" without TLS
+	Term uint64       // the asking leader's, as it says
+	Ends uint64       // index of the claim
 }
 
 // TransferAsked is an operator's request to move the address. Answered by a Reply.

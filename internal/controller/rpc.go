@@ -18,8 +18,8 @@ const (
 	transferPath = "/v1/transfer"
 )
 
-// maxRequest bounds a request's body in bytes.
-const maxRequest = 64 << 10
+// maxRequest bounds a request's body in bytes; a report has some hundred.
+const maxRequest = 8 << 10
 
 type releaseRequest struct {
 	Term uint64 `json:"term"`
@@ -55,6 +55,10 @@ func (d *Driver) serveReport(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &facts) {
 		return
 	}
+	if by := caller(r); by != "" && by != facts.Node.Name {
+		http.Error(w, fmt.Sprintf("%s reports as %q: a node reports its own facts only", by, facts.Node.Name), http.StatusForbidden)
+		return
+	}
 	if err := d.Tell(r.Context(), PeerReported{Facts: facts}); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
@@ -67,7 +71,7 @@ func (d *Driver) serveRelease(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &in) {
 		return
 	}
-	reply, err := d.Ask(r.Context(), func(op Op) Event { return ReleaseAsked{Op: op, Term: in.Term, Ends: in.Ends} })
+	reply, err := d.Ask(r.Context(), func(op Op) Event { return ReleaseAsked{Op: op, By: caller(r), Term: in.Term, Ends: in.Ends} })
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusConflict)
 		return
@@ -126,6 +130,12 @@ func (d *Driver) RequestTransfer(ctx context.Context, to fsm.NodeName) (Transfer
 func (d *Driver) transferAsLeader(ctx context.Context, to fsm.NodeName) (TransferAnswer, error) {
 	reply, err := d.Ask(ctx, func(op Op) Event { return TransferAsked{Op: op, To: to} })
 	return TransferAnswer{To: reply.To}, err
+}
+
+// caller returns the node that a request comes from, "" without TLS: then nobody knows.
+func caller(r *http.Request) fsm.NodeName {
+	name, _ := election.Caller(r.Context())
+	return fsm.NodeName(name)
 }
 
 func read(w http.ResponseWriter, r *http.Request, into any) bool {

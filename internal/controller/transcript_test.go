@@ -183,7 +183,11 @@ func (p *play) event(verb string, words []string, rest string) Event {
 	case "peer-reports":
 		return PeerReported{Facts: Facts{Node: fsm.Attributes{Name: fsm.NodeName(words[0]), Priority: 100}, Healthy: words[1] == "up", EC2: true}}
 	case "release-asked":
-		return ReleaseAsked{Op: 900, Term: p.number(words[0]), Ends: p.number(words[1])}
+		e := ReleaseAsked{Op: 900, Term: p.number(words[0]), Ends: p.number(words[1])}
+		if len(words) > 2 {
+			e.By = fsm.NodeName(words[2])
+		}
+		return e
 	case "transfer-asked":
 		return TransferAsked{Op: 901, To: fsm.NodeName(rest)}
 	case "shutdown":
