@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -20,6 +21,10 @@ const (
 	maxRaftRequest = (maxAppend + 1) * 64 << 10
 	// maxRaftSnapshot is the same for one that brings a snapshot, which goes to the disk as it comes; real ones have some hundred kilobytes.
 	maxRaftSnapshot = 64 << 20
+
+	// requestStall is how long a request may stand still once it has begun, requestWithin how long it may take as a whole.
+	requestStall  = transportTimeout
+	requestWithin = 10 * time.Second
 
 	// snapshotRequest is the first byte of a request that brings one (net_transport.go, rpcInstallSnapshot).
 	snapshotRequest = 2
@@ -69,21 +74,31 @@ func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, 
 }
 
 // boundedConn is a connection on which Raft answers requests, one at a time: what comes between two answers is one request.
+//
+// Raft reads a snapshot in its main loop and sets no deadline: of a leader that dies halfway, or of a liar, it would wait for the rest until
+// TCP gives up, and neither follow nor vote meanwhile.
 type boundedConn struct {
 	net.Conn
 	got    int // bytes of the request so far
 	limit  int
+	began  time.Time // its first byte
 	refuse func(net.Addr, error)
 }
 
 // Read implements net.Conn.
 func (c *boundedConn) Read(p []byte) (int, error) {
+	if c.got > 0 {
+		until := time.Now().Add(requestStall)
+		if last := c.began.Add(requestWithin); last.Before(until) {
+			until = last
+		}
+		if err := c.SetReadDeadline(until); err != nil {
+			return 0, err
+		}
+	}
 	n, err := c.Conn.Read(p)
 	if c.got == 0 && n > 0 {
-		c.limit = maxRaftRequest
-		if p[0] == snapshotRequest {
-			c.limit = maxRaftSnapshot
-		}
+		c.begin(p[0])
 	}
 	if c.got += n; c.got <= c.limit {
 		return n, err
@@ -93,8 +108,18 @@ func (c *boundedConn) Read(p []byte) (int, error) {
 	return 0, errors.Join(long, c.Close())
 }
 
+func (c *boundedConn) begin(kind byte) {
+	c.began, c.limit = time.Now(), maxRaftRequest
+	if kind == snapshotRequest {
+		c.limit = maxRaftSnapshot
+	}
+}
+
 // Write implements net.Conn.
 func (c *boundedConn) Write(p []byte) (int, error) {
 	c.got = 0
+	if err := c.SetReadDeadline(time.Time{}); err != nil { // the next request may be long in coming
+		return 0, err
+	}
 	return c.Conn.Write(p)
 }

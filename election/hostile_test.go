@@ -200,6 +200,9 @@ func TestAbsurdTermsAreRefused(t *testing.T) {
 	s.expectSameLeader(leader, term)
 }
 
+// snapshotHeader is an InstallSnapshotRequest of term 1, in msgpack, up to its size.
+const snapshotHeader = "\x02\x84\xafProtocolVersion\x03\xa4Term\x01\xafSnapshotVersion\x01\xa4Size"
+
 // TestEndlessRaftRequests: a member that never comes to an end, or talks nonsense, is cut off; the cluster goes on.
 func TestEndlessRaftRequests(t *testing.T) {
 	s := newSecured(t, 3)
@@ -217,7 +220,7 @@ func TestEndlessRaftRequests(t *testing.T) {
 		"nesting without end":  {append([]byte{0, 0x81, 0xa1}, 'x'), bytes.Repeat([]byte{0x91}, 64<<10), ""},
 		"no such request":      {[]byte{99}, nil, ""},
 		"random bytes":         {[]byte("\x01\xc1\xff\x00\x12\x93garbage"), nil, ""},
-		"a snapshot of 2^63-1": {[]byte("\x02\x82\xa4Size\xcf\x7f\xff\xff\xff\xff\xff\xff\xff\xa4Term\x01"), nil, ""},
+		"a snapshot of 2^63-1": {[]byte(snapshotHeader + "\xcf\x7f\xff\xff\xff\xff\xff\xff\xff"), nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			victim := s.nodes["node-a"]
@@ -242,6 +245,25 @@ func TestEndlessRaftRequests(t *testing.T) {
 		})
 	}
 	s.expectSameLeader(leader, term)
+}
+
+// TestASnapshotThatNeverComes: a leader that dies while it sends a snapshot, or a member that only begins to, must not keep Raft waiting for the
+// rest: it reads it in its main loop, and without it a node neither follows nor votes.
+func TestASnapshotThatNeverComes(t *testing.T) {
+	s := newSecured(t, 3)
+	s.start()
+	s.leader()
+	s.apply("before")
+	for name, p := range s.nodes {
+		conn, err := newThief(s, "node-b").connect(t.Context(), name, raftProtocol, string(p.self.serverID()), nil)
+		must(t, err)
+		defer func() { _ = conn.Close() }()
+		// The size is a megabyte, of which nothing follows.
+		_, err = conn.Write([]byte(snapshotHeader + "\xce\x00\x10\x00\x00"))
+		must(t, err)
+	}
+	s.apply("after")
+	s.expectEverywhere("before", "after")
 }
 
 // TestAMemberDoesNotFillTheHouse: with a stolen certificate one can open connections, and hold them; each takes a quarter of a megabyte.

@@ -26,11 +26,11 @@ func owned(uid int) func(*process) { return func(p *process) { p.uid = uid } }
 // TestTrackerAndFakes: any user can start a process named haproxy. It is neither watched in HAProxy's place nor does its end look like
 // HAProxy's.
 func TestTrackerAndFakes(t *testing.T) {
-	real, fake, newer := proc(10, 1), proc(20, 1, owned(mallory), young), proc(30, 1)
+	genuine, fake, newer := proc(10, 1), proc(20, 1, owned(mallory), young), proc(30, 1)
 	show(t, false, []film{
 		{name: "a fake beside HAProxy", pictures: []picture{
-			{processes: []process{fake, real}, want: "ok: haproxy process 10"},
-			{processes: []process{real}, want: "ok: haproxy process 10"},
+			{processes: []process{fake, genuine}, want: "ok: haproxy process 10"},
+			{processes: []process{genuine}, want: "ok: haproxy process 10"},
 			{processes: []process{fake}, want: "down: haproxy process 10 exited"},
 			{processes: []process{fake, newer}, want: "ok: haproxy process 30"},
 		}},
@@ -43,7 +43,7 @@ func TestTrackerAndFakes(t *testing.T) {
 			{processes: []process{proc(10, 1, master)}, want: "down: haproxy worker process 11 exited and master process 10 has no other"},
 		}},
 		{name: "HAProxy is started anew as a service's user", pictures: []picture{
-			{processes: []process{real}, want: "ok: haproxy process 10"},
+			{processes: []process{genuine}, want: "ok: haproxy process 10"},
 			{want: "down: haproxy process 10 exited"},
 			{processes: []process{proc(30, 1, owned(service))}, want: "ok: haproxy process 30"},
 		}},
@@ -55,7 +55,7 @@ func TestTrackerAndFakes(t *testing.T) {
 	})
 	show(t, true, []film{
 		{name: "a fake with the number of the pidfile, from a PID namespace", pictures: []picture{
-			{filePID: 10, processes: []process{proc(5, 1, owned(mallory), inner(10)), real}, want: "ok: haproxy process 10"},
+			{filePID: 10, processes: []process{proc(5, 1, owned(mallory), inner(10)), genuine}, want: "ok: haproxy process 10"},
 			{filePID: 10, processes: []process{proc(5, 1, owned(mallory), inner(10))}, want: "down: haproxy process 10 exited"},
 		}},
 	})

@@ -178,6 +178,10 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 			must(t, os.Mkdir(n.data(), 0o700))
 			must(t, os.Chmod(n.data(), 0o777))
 		}, []string{"data", "0777", "chmod o-w"}},
+		{"configuration that everybody may write to", func(t *testing.T, n *node) {
+			file := n.config()
+			must(t, os.Chmod(file, 0o666))
+		}, []string{"hacluster.yaml", "0666", "chmod o-w"}},
 		{"admin socket where everybody may write", func(t *testing.T, n *node) { must(t, os.Chmod(n.dir, 0o777)) },
 			[]string{"admin.socket", "in the agent's place", "/run/hacluster"}},
 		{"check script that everybody may write", func(t *testing.T, n *node) {

@@ -46,7 +46,7 @@ func (c *Core) considerDoubt() {
 }
 
 func (c *Core) doubtAnswered(e Proposed) {
-	if e.Err != nil {
+	if e.Err != nil || e.Result.Denied != "" { // denied: appended in another term
 		c.abdicated.op, c.abdicated.doubtAt = 0, c.now+doubtAfter
 		return
 	}

@@ -17,12 +17,14 @@ import (
 // TestAFloodOfAdvertsStarvesNobody: adverts that come faster than they are taken, from a peer as far as one can see. Whoever asks this node
 // something is answered all the same.
 func TestAFloodOfAdvertsStarvesNobody(t *testing.T) {
-	w := newWorld()
+	w := &voters{world: newWorld(), words: map[string]string{"node-b": "hears", "node-c": "hears"}}
 	w.heard = make(chan vrrpwire.Heard, 64)
 	peer := netip.MustParseAddr("10.0.0.2")
 	cfg := testConfig()
 	cfg.Hints, cfg.Senders = true, map[netip.Addr]fsm.NodeName{peer: "node-b"}
-	d, stop := run(w.driverOf(cfg))
+	d := w.driverOf(cfg)
+	d.ports.Ballot, d.ports.Peers = w, w
+	_, stop := run(d)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	flooded := make(chan struct{})
