@@ -47,14 +47,48 @@ func checkTerm(term uint64, who string) error {
 func checkRequest(command any) error {
 	switch r := command.(type) {
 	case *raft.AppendEntriesRequest:
-		return checkTerm(r.Term, claimed(r.RPCHeader))
+		if err := checkTerm(r.Term, claimed(r.RPCHeader)); err != nil {
+			return err
+		}
+		return checkEntries(r)
 	case *raft.RequestVoteRequest:
 		return checkTerm(r.Term, claimed(r.RPCHeader))
 	case *raft.RequestPreVoteRequest:
 		return checkTerm(r.Term, claimed(r.RPCHeader))
 	case *raft.InstallSnapshotRequest:
-		return checkTerm(r.Term, claimed(r.RPCHeader))
+		if err := checkTerm(r.Term, claimed(r.RPCHeader)); err != nil {
+			return err
+		}
+		return checkConfiguration(r.Configuration, claimed(r.RPCHeader))
 	}
+	return nil
+}
+
+// checkEntries refuses what Raft panics over, at once or when it applies it, and then again at each start.
+func checkEntries(r *raft.AppendEntriesRequest) error {
+	who := claimed(r.RPCHeader)
+	for _, e := range r.Entries {
+		switch {
+		case e == nil:
+			return refusal{unknownReason, fmt.Errorf("%s sends an entry that is none", who)}
+		case e.Type == raft.LogConfiguration:
+			if err := checkConfiguration(e.Data, who); err != nil {
+				return err
+			}
+		case e.Type != raft.LogCommand && e.Type != raft.LogNoop && e.Type != raft.LogBarrier:
+			return refusal{unknownReason, fmt.Errorf("%s sends an entry of the unknown type %d", who, e.Type)}
+		}
+	}
+	return nil
+}
+
+func checkConfiguration(data []byte, who string) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = refusal{unknownReason, fmt.Errorf("%s sends a configuration that is none: %v", who, p)}
+		}
+	}()
+	raft.DecodeConfiguration(data) // panics where it cannot
 	return nil
 }
 

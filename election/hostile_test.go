@@ -171,10 +171,7 @@ func TestAbsurdTermsAreRefused(t *testing.T) {
 	s.start()
 	leader, term := s.leader()
 	s.apply("before")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	evil := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: thiefStream{l, newThief(s, "node-b")}, MaxPool: 1,
-		Timeout: 10 * time.Second, Logger: hclog.NewNullLogger()})
+	evil := s.evilRaft()
 	defer func() { _ = evil.Close() }()
 	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte("node-b.x"), Addr: []byte("x")}
 	for name, p := range s.nodes {
@@ -198,6 +195,50 @@ func TestAbsurdTermsAreRefused(t *testing.T) {
 		expectRefused(t, p, absurdTerm, 8)
 	}
 	s.expectSameLeader(leader, term)
+}
+
+// TestEntriesThatRaftDoesNotSurvive: some requests make hashicorp/raft panic, at once or at each start after that.
+func TestEntriesThatRaftDoesNotSurvive(t *testing.T) {
+	s := newSecured(t, 3)
+	s.start()
+	leader, term := s.leader()
+	s.apply("before")
+	evil := s.evilRaft()
+	defer func() { _ = evil.Close() }()
+	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte("node-b.x"), Addr: []byte("x")}
+	for name, p := range s.nodes {
+		id := p.self.serverID()
+		to := raft.ServerAddress(name + "/" + string(id))
+		last := p.LastIndex()
+		for what, entry := range map[string]*raft.Log{
+			"nothing":              nil,
+			"an unknown type":      {Index: last + 1, Term: term + 1, Type: 99},
+			"a type of the past":   {Index: last + 1, Term: term + 1, Type: raft.LogAddPeerDeprecated},
+			"a configuration":      {Index: last + 1, Term: term + 1, Type: raft.LogConfiguration, Data: []byte{0xc1}},
+			"an empty one":         {Index: last + 1, Term: term + 1, Type: raft.LogConfiguration},
+			"a configuration, cut": {Index: last + 1, Term: term + 1, Type: raft.LogConfiguration, Data: []byte("\x81\xa7Servers\x92\x83")},
+		} {
+			err := evil.AppendEntries(id, to, &raft.AppendEntriesRequest{RPCHeader: header, Term: term + 1, PrevLogEntry: last, PrevLogTerm: term,
+				Entries: []*raft.Log{entry}, LeaderCommitIndex: last + 1}, &raft.AppendEntriesResponse{})
+			if err == nil || !strings.Contains(err.Error(), "sends a") {
+				t.Errorf("%s is taken by %s: %v", what, name, err)
+			}
+		}
+		err := evil.InstallSnapshot(id, to, &raft.InstallSnapshotRequest{RPCHeader: header, SnapshotVersion: 1, Term: term + 1},
+			&raft.InstallSnapshotResponse{}, strings.NewReader(""))
+		if err == nil || !strings.Contains(err.Error(), "a configuration that is none") {
+			t.Errorf("a snapshot without a configuration is taken by %s: %v", name, err)
+		}
+	}
+	s.expectSameLeader(leader, term)
+}
+
+// evilRaft speaks Raft with the certificate of node-b.
+func (s *secured) evilRaft() *raft.NetworkTransport {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(s.t, err)
+	return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: thiefStream{l, newThief(s, "node-b")}, MaxPool: 1,
+		Timeout: 10 * time.Second, Logger: hclog.NewNullLogger()})
 }
 
 // snapshotHeader is an InstallSnapshotRequest of term 1, in msgpack, up to its size.
