@@ -40,7 +40,8 @@ func checkTerm(term uint64, who string) error {
 	if term <= maxTerm {
 		return nil
 	}
-	return refusal{absurdTerm, fmt.Errorf("%s speaks of term %d, which no cluster reaches: revoke its certificate, and find out what it is", who, term)}
+	return refusal{absurdTerm, fmt.Errorf("%s speaks of term %d, which no cluster reaches: revoke its certificate, and find out what it is",
+		who, term)}
 }
 
 // checkRequest looks at what another node asks of Raft.
@@ -96,13 +97,15 @@ func checkConfiguration(data []byte, who string) (err error) {
 func claimed(h raft.RPCHeader) string { return fmt.Sprintf("%.64q", h.ID) }
 
 // RequestVote implements raft.Transport.
-func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest,
+	resp *raft.RequestVoteResponse) error {
 	err := t.preVoteTransport.RequestVote(id, target, args, resp)
 	return errors.Join(err, checkTerm(resp.Term, string(id)))
 }
 
 // RequestPreVote implements raft.WithPreVote.
-func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest,
+	resp *raft.RequestPreVoteResponse) error {
 	err := t.preVoteTransport.RequestPreVote(id, target, args, resp)
 	return errors.Join(err, checkTerm(resp.Term, string(id)))
 }

@@ -146,8 +146,10 @@ func TestAMemberJoinsForItself(t *testing.T) {
 	if _, answer := stolen.post("node-a", "/v1/who", "{}", nil); answer != "node-btrue" {
 		t.Errorf("the handler was told %q", answer)
 	}
-	join := fmt.Sprintf(`{"node":"node-c","server_id":"node-c.x","address":%q,"applied_index":%d}`, s.config("node-c").address(), uint64(math.MaxUint64))
-	if status, answer := stolen.post("node-a", joinPath, join, nil); status != http.StatusForbidden || !strings.Contains(answer, "node-b asks to let \"node-c\" in") {
+	join := fmt.Sprintf(`{"node":"node-c","server_id":"node-c.x","address":%q,"applied_index":%d}`, s.config("node-c").address(),
+		uint64(math.MaxUint64))
+	status, answer := stolen.post("node-a", joinPath, join, nil)
+	if status != http.StatusForbidden || !strings.Contains(answer, `node-b asks to let "node-c" in`) {
 		t.Errorf("join for another: %d %s", status, answer)
 	}
 	expectRefused(t, s.nodes["node-a"], forbidden, 1)

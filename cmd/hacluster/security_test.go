@@ -251,7 +251,8 @@ func TestAHostileEndpoint(t *testing.T) {
 
 // answerWithHarm gives one kind of hostile answer after another.
 func answerWithHarm(w http.ResponseWriter, r *http.Request, number int) {
-	const item = "<DescribeAddressesResponse><addressesSet><item><allocationId>" + allocation + "</allocationId><associationId>%s</associationId></item></addressesSet></DescribeAddressesResponse>"
+	const item = "<DescribeAddressesResponse><addressesSet><item><allocationId>" + allocation + "</allocationId>" +
+		"<associationId>%s</associationId></item></addressesSet></DescribeAddressesResponse>"
 	w.Header().Set("Content-Type", "text/xml")
 	switch number % 4 {
 	case 0:
@@ -264,7 +265,8 @@ func answerWithHarm(w http.ResponseWriter, r *http.Request, number int) {
 		_, _ = fmt.Fprintf(w, item, "eipassoc-"+strings.Repeat("0", 900<<10))
 	case 2:
 		w.WriteHeader(http.StatusBadRequest)
-		_, _ = io.WriteString(w, "<Response><Errors><Error><Code>Odd</Code><Message>&#x9b;31m"+strings.Repeat("&#x9b;", 100<<10)+"</Message></Error></Errors></Response>")
+		_, _ = io.WriteString(w, "<Response><Errors><Error><Code>Odd</Code><Message>"+strings.Repeat("&#x9b;31m", 60<<10)+
+			"</Message></Error></Errors></Response>")
 	case 3:
 		_, _ = fmt.Fprintf(w, item, "&#x9b;2J")
 	}
