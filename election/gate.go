@@ -13,17 +13,21 @@ const (
 	maxPerPeer   = 32  // the same, from the address of each peer
 )
 
-// maxOpen bounds the connections of one caller that are through their handshake; a member has about ten. Each has buffers of Raft's.
-const maxOpen = 256
+// What bounds the connections of one caller that are through their handshake. A member has about ten; each has a quarter of a megabyte of
+// Raft's buffers. Without TLS several members may call from one address.
+const (
+	maxOpen      = 64
+	maxOpenPlain = 256
+)
 
 // welcome notes whose connection it is, and refuses one too many. Without TLS callers are told apart by their addresses.
 func (m *mux) welcome(conn *muxConn) error {
-	caller := conn.RemoteAddr().String()
+	caller, most := conn.RemoteAddr().String(), maxOpenPlain
 	if host, _, err := net.SplitHostPort(caller); err == nil {
 		caller = host
 	}
 	if conn.session != nil {
-		caller = conn.session.peer
+		caller, most = conn.session.peer, maxOpen
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -33,7 +37,7 @@ func (m *mux) welcome(conn *muxConn) error {
 			open++
 		}
 	}
-	if open >= maxOpen {
+	if open >= most {
 		return refusal{crowdedOut, fmt.Errorf("%s has %d connections open already: find out what opens them", caller, open)}
 	}
 	conn.caller = caller
