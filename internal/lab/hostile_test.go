@@ -54,7 +54,7 @@ func testForgedStream(ctx context.Context, t *testing.T, l *Lab) {
 	}
 	from := time.Now()
 	forger := forge(t, l, time.Millisecond)
-	eventually(t, func() error { return wantNumbers(ctx, master, "foreign_master", 2000) })
+	eventually(t, func() error { return wantNumbers(ctx, master, "foreign_master", 300) })
 	if err := forger.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -173,6 +173,7 @@ func forge(t *testing.T, l *Lab, pause time.Duration) *host.Host {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = forger.Kill() })
 	plug := vnet.Plug{Port: roleForger, Address: netip.MustParsePrefix(forgerAddress), Gateway: netip.MustParsePrefix(routerAddress).Addr()}
 	if err := l.network.Attach(forger.Pid(), plug); err != nil {
 		t.Fatal(err)
