@@ -14,39 +14,43 @@ import (
 	"github.com/hacluster/hacluster/vrrpwire"
 )
 
+// flooded is a wire on which adverts come faster than they are taken: whenever somebody looks, the queue is full.
+type flooded struct {
+	*voters
+	forged vrrpwire.Heard
+}
+
+func (f flooded) Heard() <-chan vrrpwire.Heard {
+	f.forged.At = f.now()
+	for {
+		select {
+		case f.heard <- f.forged:
+		default:
+			return f.heard
+		}
+	}
+}
+
 // TestAFloodOfAdvertsStarvesNobody: adverts that come faster than they are taken, from a peer as far as one can see. Whoever asks this node
 // something is answered all the same.
 func TestAFloodOfAdvertsStarvesNobody(t *testing.T) {
-	w := &voters{world: newWorld(), words: map[string]string{"node-b": "hears", "node-c": "hears"}}
-	w.heard = make(chan vrrpwire.Heard, 64)
 	peer := netip.MustParseAddr("10.0.0.2")
+	w := &voters{world: newWorld(), words: map[string]string{"node-b": "hears", "node-c": "hears"}}
 	cfg := testConfig()
 	cfg.Hints, cfg.Senders = true, map[netip.Addr]fsm.NodeName{peer: "node-b"}
 	d := w.driverOf(cfg)
 	d.ports.Ballot, d.ports.Peers = w, w
+	d.ports.Wire = flooded{w, vrrpwire.Heard{From: peer,
+		Advertisement: vrrpwire.Advertisement{Version: 3, Priority: 255, Interval: 10 * time.Millisecond}}}
 	_, stop := run(d)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	flooded := make(chan struct{})
-	go func() {
-		defer close(flooded)
-		forged := vrrpwire.Heard{From: peer, Advertisement: vrrpwire.Advertisement{Version: 3, Priority: 255, Interval: 10 * time.Millisecond}}
-		for ctx.Err() == nil {
-			forged.At = w.now()
-			select {
-			case w.heard <- forged:
-			default:
-			}
-		}
-	}()
 	w.follow(3)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
 	for range 20 {
 		if _, err := d.Ask(ctx, func(op Op) Event { return SilenceAsked{Op: op, Term: 3, Suspect: "node-b"} }); err != nil {
 			t.Fatalf("no answer under a flood: %v", err)
 		}
 	}
-	cancel()
-	<-flooded
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
