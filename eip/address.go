@@ -1,6 +1,9 @@
 package eip
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 // AllocationID names an Elastic IP for as long as the account owns it (eipalloc-...).
 type AllocationID string
@@ -31,6 +34,26 @@ type Address struct {
 
 // Free reports whether the address is associated with nothing.
 func (a Address) Free() bool { return a.AssociationID == "" }
+
+// maxID bounds an id in bytes; EC2's are a prefix and 8 or 17 hexadecimal digits.
+const maxID = 64
+
+// plausibleID reports whether s can be an id of EC2's.
+func plausibleID(s string) bool {
+	foreign := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	}
+	return len(s) <= maxID && !strings.ContainsFunc(s, foreign)
+}
+
+func (a Address) checkIDs() error {
+	for _, id := range []string{string(a.AssociationID), string(a.ENI), a.InstanceID} {
+		if !plausibleID(id) {
+			return errOddID
+		}
+	}
+	return nil
+}
 
 // At reports whether the address is associated with exactly that network interface and private address.
 func (a Address) At(t Target) bool {

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
@@ -25,6 +25,8 @@ var (
 	errNoAddress = errors.New("the answer does not contain the address")
 	// errNoID means that EC2 answered success without an association id: whatever that was, it is not known to be done.
 	errNoID = errors.New("the answer does not contain an association id")
+	// errOddID means that EC2 answered with an id that is none: it would be in the cluster's log and in later requests.
+	errOddID = errors.New("the answer contains an id that is none of EC2's")
 	// errNotDry means that EC2 answered a real call as a dry run: whatever that was, it is not known to be done.
 	errNotDry = errors.New("answered as a dry run, which it was not")
 )
@@ -131,9 +133,12 @@ func loadSDK(ctx context.Context, cfg Config) (aws.Config, error) {
 		opts = append(opts, config.WithRegion(cfg.Region))
 	} else {
 		opts = append(opts, config.WithEC2IMDSRegion(func(o *config.UseEC2IMDSRegion) {
-			o.Client = imds.New(imds.Options{Endpoint: cfg.IMDSEndpoint, EnableFallback: aws.FalseTernary})
+			o.Client = newMetadata(cfg.IMDSEndpoint, nil)
 		}))
 	}
+	opts = append(opts, config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) {
+		o.Client = newMetadata(cfg.IMDSEndpoint, aws.NopRetryer{})
+	}))
 	if cfg.IMDSEndpoint != "" {
 		opts = append(opts, config.WithEC2IMDSEndpoint(cfg.IMDSEndpoint))
 	}
@@ -146,6 +151,9 @@ func loadSDK(ctx context.Context, cfg Config) (aws.Config, error) {
 	}
 	if sdk.Region == "" {
 		return aws.Config{}, errors.New("load AWS configuration: no region: set eip.region")
+	}
+	if err := checkRegion(sdk.Region); err != nil {
+		return aws.Config{}, fmt.Errorf("load AWS configuration: %w", err)
 	}
 	return sdk, nil
 }
@@ -160,10 +168,15 @@ func (c *Client) Observe(ctx context.Context) (Address, error) {
 	if err == nil && (len(out.Addresses) != 1 || aws.ToString(out.Addresses[0].AllocationId) != string(c.id)) {
 		err = errNoAddress
 	}
+	var seen Address
+	if err == nil {
+		seen = addressOf(out.Addresses[0])
+		err = seen.checkIDs()
+	}
 	if err != nil {
 		return Address{}, c.fail("describe address", "DescribeAddresses", err)
 	}
-	return addressOf(out.Addresses[0]), nil
+	return seen, nil
 }
 
 func addressOf(a types.Address) Address {
@@ -209,6 +222,8 @@ func (c *Client) associate(ctx context.Context, allowReassociation bool, permit 
 	switch {
 	case err == nil && aws.ToString(out.AssociationId) == "":
 		err = errNoID
+	case err == nil && !plausibleID(*out.AssociationId):
+		err = errOddID
 	case !dryRun && codeOf(err) == codeDryRun:
 		err = errNotDry
 	}

@@ -148,14 +148,18 @@ func (e *callError) Error() string {
 // Unwrap returns the cause.
 func (e *callError) Unwrap() error { return e.err }
 
+// maxMessage bounds, in bytes, what is passed on of EC2's words.
+const maxMessage = 1 << 10
+
 // brief shortens what the SDK says. An UnauthorizedOperation carries a kilobyte of encoded message.
 func brief(err error) string {
 	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return err.Error()
+	text := err.Error()
+	if errors.As(err, &api) {
+		message, _, _ := strings.Cut(api.ErrorMessage(), " Encoded authorization failure message")
+		text = api.ErrorCode() + ": " + message
 	}
-	message, _, _ := strings.Cut(api.ErrorMessage(), " Encoded authorization failure message")
-	return api.ErrorCode() + ": " + message
+	return strings.ToValidUTF8(text[:min(len(text), maxMessage)], "?")
 }
 
 // remedy names what an operator can do about err, or is empty. action is the EC2 action that was called.

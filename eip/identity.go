@@ -3,12 +3,10 @@ package eip
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/netip"
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 )
 
@@ -37,12 +35,25 @@ func Identify(ctx context.Context, cfg IdentityConfig) (Identity, error) {
 	if cfg.Region != "" && cfg.ENI != "" && cfg.PrivateIP.IsValid() {
 		return Identity{Region: cfg.Region, Target: Target{ENI: cfg.ENI, PrivateIP: cfg.PrivateIP}}, nil
 	}
-	m := metadata{imds.New(imds.Options{Endpoint: cfg.IMDSEndpoint, EnableFallback: aws.FalseTernary})}
+	m := metadata{newMetadata(cfg.IMDSEndpoint, nil)}
 	id, err := m.identify(ctx, cfg)
+	if err == nil {
+		err = id.check()
+	}
 	if err != nil {
 		return Identity{}, fmt.Errorf("identify this instance: %w", err)
 	}
 	return id, nil
+}
+
+// check refuses answers that cannot be EC2's.
+func (id Identity) check() error {
+	for _, s := range []string{id.InstanceID, id.AvailabilityZone, string(id.ENI)} {
+		if !plausibleID(s) {
+			return fmt.Errorf("the metadata service tells of %.40q, which is no id of EC2's", s)
+		}
+	}
+	return checkRegion(id.Region)
 }
 
 // metadata reads IMDS paths (EC2 user guide, "Instance metadata categories").
@@ -143,11 +154,11 @@ func (m metadata) get(ctx context.Context, path string) (string, error) {
 		return "", fmt.Errorf("read metadata %s: %w", path, err)
 	}
 	defer out.Content.Close()
-	text, err := io.ReadAll(io.LimitReader(out.Content, 64<<10))
+	text, err := readMetadata(out.Content)
 	if err != nil {
 		return "", fmt.Errorf("read metadata %s: %w", path, err)
 	}
-	return strings.TrimSpace(string(text)), nil
+	return text, nil
 }
 
 func firstOf(addresses []netip.Addr) netip.Addr {

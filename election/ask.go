@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-
-	"go.uber.org/zap"
 )
 
 // AdmitPath is where a node asks to be let in. Calls to it reach Config.RPC from every node with a certificate of the cluster's authority,
@@ -26,20 +24,28 @@ func Ask(ctx context.Context, cfg Config, peerName, path string, in, out any) er
 // Caller returns the name of the node whose certificate vouches for a request to Config.RPC. ok is false without TLS: then anybody may be
 // anybody.
 func Caller(ctx context.Context) (name string, ok bool) {
-	s, secured := ctx.Value(callerKey{}).(*session)
-	if !secured || !s.isNode {
-		return "", false
-	}
-	return s.peer, true
+	c, _ := ctx.Value(callerKey{}).(principal)
+	return c.name, c.isNode
 }
 
-// callerKey is where a request's context has the session of its connection.
+// WithCaller returns the context of a request that comes from a node. It is for tests of handlers.
+func WithCaller(ctx context.Context, node string) context.Context {
+	return context.WithValue(ctx, callerKey{}, principal{node, true})
+}
+
+// callerKey is where a request's context has the caller.
 type callerKey struct{}
+
+// principal is who is at the other end of a connection under TLS.
+type principal struct {
+	name   string
+	isNode bool
+}
 
 // withCaller is the ConnContext of the rpc server.
 func withCaller(ctx context.Context, conn net.Conn) context.Context {
 	if c, ok := conn.(*muxConn); ok && c.session != nil {
-		return context.WithValue(ctx, callerKey{}, c.session)
+		return context.WithValue(ctx, callerKey{}, principal{c.session.peer, c.session.isNode})
 	}
 	return ctx
 }
@@ -47,17 +53,14 @@ func withCaller(ctx context.Context, conn net.Conn) context.Context {
 // mayCall says why the caller of a request may not use its path, or nil. Operators may ask a node who it is, and nothing that changes
 // anything. Nodes that are no members may ask that, and to be let in.
 func (n *Node) mayCall(r *http.Request) error {
-	s, secured := r.Context().Value(callerKey{}).(*session)
+	c, secured := r.Context().Value(callerKey{}).(principal)
 	switch path := r.URL.Path; {
 	case !secured || path == identityPath:
 		return nil
-	case !s.isNode:
-		return fmt.Errorf("only nodes may call %s", path)
-	case path == joinPath || path == AdmitPath || n.roster.isMember(s.peer):
+	case !c.isNode:
+		return refusal{forbidden, fmt.Errorf("only nodes may call %s, and %q is none", path, c.name)}
+	case path == joinPath || path == AdmitPath || n.roster.isMember(c.name):
 		return nil
 	}
-	err := stranger(s.peer)
-	n.mux.refused.note(s.conn.RemoteAddr(), err)
-	n.log.Debug("refused a call", zap.String("path", r.URL.Path), zap.Error(err))
-	return err
+	return stranger(c.name)
 }

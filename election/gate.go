@@ -1,6 +1,7 @@
 package election
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -11,6 +12,37 @@ const (
 	maxStrangers = 256 // connections that have not said yet what for, from addresses of no peer
 	maxPerPeer   = 32  // the same, from the address of each peer
 )
+
+// What bounds the connections of one caller that are through their handshake. A member has about ten; each has a quarter of a megabyte of
+// Raft's buffers. Without TLS several members may call from one address.
+const (
+	maxOpen      = 64
+	maxOpenPlain = 256
+)
+
+// welcome notes whose connection it is, and refuses one too many. Without TLS callers are told apart by their addresses.
+func (m *mux) welcome(conn *muxConn) error {
+	caller, most := conn.RemoteAddr().String(), maxOpenPlain
+	if host, _, err := net.SplitHostPort(caller); err == nil {
+		caller = host
+	}
+	if conn.session != nil {
+		caller, most = conn.session.peer, maxOpen
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	open := 0
+	for other := range m.conns {
+		if other.caller == caller {
+			open++
+		}
+	}
+	if open >= most {
+		return refusal{crowdedOut, fmt.Errorf("%s has %d connections open already: find out what opens them", caller, open)}
+	}
+	conn.caller = caller
+	return nil
+}
 
 // gate bounds the connections that have not proved anything yet. Where it is full the oldest gives way to the new one: a handshake takes
 // some milliseconds, so a peer that has no configured address gets through a crowd of connections that only wait. A flood from elsewhere

@@ -117,6 +117,10 @@ func (n *Node) answerJoin(w http.ResponseWriter, request *http.Request) {
 		http.Error(w, "decode join request: "+err.Error(), http.StatusBadRequest)
 		return
 	}
+	if by, known := Caller(request.Context()); known && by != join.Node {
+		http.Error(w, fmt.Sprintf("%s asks to let %q in: a node asks for itself only", by, join.Node), http.StatusForbidden)
+		return
+	}
 	r := n.raft.Load()
 	if r == nil {
 		writeJSON(w, joinAnswer{Follow: true})

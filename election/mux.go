@@ -168,6 +168,9 @@ func (m *mux) handshake(ctx context.Context, conn *muxConn) error {
 	if l == nil {
 		return refusal{notForUs, fmt.Errorf("%q for %q: nobody here", protocol, target)}
 	}
+	if err := m.welcome(conn); err != nil {
+		return err
+	}
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
@@ -283,6 +286,8 @@ type muxConn struct {
 	mux      *mux
 
 	crowdedOut atomic.Bool
+	// caller is who has it open, as far as it is known; "" if it was dialled, or is in its handshake. It is guarded by mux.mu.
+	caller string
 	// session is nil without TLS and during its handshake. It is set under mux.mu, before anybody gets the connection.
 	session *session
 }

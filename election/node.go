@@ -156,11 +156,13 @@ func (n *Node) live(ctx context.Context) error {
 		Logger:          raftLogger(n.log),
 	})
 	defer func() { _ = tcp.Close() }() // Raft does so too, unless it never ran; it cannot fail.
+	wrapped := newTransport(tcp, n.cfg.Now, n.evidence)
+	wrapped.refused = func(why error) { n.mux.refused.request(unnamed{}, why) }
 	return n.runRaft(ctx, raftParts{
 		logs:      guarded,
 		stable:    guarded,
 		snapshots: n.store.snapshots,
-		transport: newTransport(tcp, n.cfg.Now, n.evidence),
+		transport: wrapped,
 		watch:     n.watchMembership,
 	})
 }
@@ -291,6 +293,7 @@ func raftConfig(cfg Config, self identity) *raft.Config {
 	config.ElectionTimeout = cfg.Timing.Election
 	config.LeaderLeaseTimeout = cfg.Timing.Lease
 	config.CommitTimeout = cfg.Timing.Commit
+	config.MaxAppendEntries = maxAppend
 	config.SnapshotThreshold = cfg.Snapshots.Threshold
 	config.TrailingLogs = cfg.Snapshots.Trailing
 	config.SnapshotInterval = cfg.Snapshots.Interval

@@ -2,8 +2,8 @@ package election
 
 import (
 	"errors"
+	"fmt"
 	"maps"
-	"net"
 	"sync"
 	"time"
 
@@ -16,6 +16,8 @@ const (
 	notAMember     = "not_a_member"
 	operatorInRaft = "operator_in_raft"
 	crowdedOut     = "crowded_out"
+	forbidden      = "forbidden"
+	misdirected    = "misdirected"
 	unknownReason  = "malformed"
 )
 
@@ -50,8 +52,18 @@ func newRefusals(log *zap.Logger) *refusals {
 	return &refusals{log: log, byReason: make(map[string]*tally)}
 }
 
+// unnamed stands for a sender that is not known where it is refused.
+type unnamed struct{}
+
+func (unnamed) String() string { return "unknown" }
+
 // note counts one.
-func (r *refusals) note(remote net.Addr, err error) {
+func (r *refusals) note(remote fmt.Stringer, err error) { r.tell("refused a connection", remote, err) }
+
+// request counts a request over a connection that itself is welcome.
+func (r *refusals) request(remote fmt.Stringer, err error) { r.tell("refused a request", remote, err) }
+
+func (r *refusals) tell(line string, remote fmt.Stringer, err error) {
 	const pause, longest = time.Minute, 500 // bytes: a stranger may have written part of it
 	why := unknownReason
 	var known interface{ Reason() string }
@@ -64,7 +76,7 @@ func (r *refusals) note(remote net.Addr, err error) {
 		return
 	}
 	text := err.Error()
-	r.log.Warn("refused a connection", zap.String("reason", why), zap.Stringer("remote", remote),
+	r.log.Warn(line, zap.String("reason", why), zap.Stringer("remote", remote),
 		zap.String("error", text[:min(len(text), longest)]), zap.Uint64("unlogged", unsaid))
 }
 

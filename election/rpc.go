@@ -133,21 +133,59 @@ func (n *Node) rpcHandler() http.Handler {
 	if n.cfg.RPC != nil {
 		routes.Handle("/", n.cfg.RPC)
 	}
+	counted := n.countForbidden(routes)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A caller that means somebody else has a wrong address or a wrong cluster in its configuration.
 		if r.Host != n.cfg.Name || r.Header.Get(clusterHeader) != n.cfg.Cluster {
-			http.Error(w, fmt.Sprintf("this is node %q of cluster %q, not node %q of cluster %q",
-				n.cfg.Name, n.cfg.Cluster, r.Host, r.Header.Get(clusterHeader)), http.StatusMisdirectedRequest)
+			err := fmt.Errorf("this is node %q of cluster %q, not node %q of cluster %q", n.cfg.Name, n.cfg.Cluster, r.Host, r.Header.Get(clusterHeader))
+			n.refuse(w, r, http.StatusMisdirectedRequest, refusal{misdirected, err})
 			return
 		}
 		if err := n.mayCall(r); err != nil {
-			http.Error(w, err.Error(), http.StatusForbidden)
+			n.refuse(w, r, http.StatusForbidden, err)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		routes.ServeHTTP(w, r)
+		counted.ServeHTTP(w, r)
 	})
 }
+
+func (n *Node) refuse(w http.ResponseWriter, r *http.Request, status int, err error) {
+	n.mux.refused.request(remote(r.RemoteAddr), err)
+	http.Error(w, err.Error(), status)
+}
+
+// countForbidden counts the requests that a handler refuses for who asks.
+func (n *Node) countForbidden(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := &statusWriter{ResponseWriter: w}
+		next.ServeHTTP(answer, r)
+		if answer.status == http.StatusForbidden {
+			who, _ := r.Context().Value(callerKey{}).(principal)
+			n.mux.refused.request(remote(r.RemoteAddr), refusal{forbidden, fmt.Errorf("%q asks for %.100q", who.name, r.URL.Path)})
+		}
+	})
+}
+
+// statusWriter remembers the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// remote is an address as net/http tells it.
+type remote string
+
+func (r remote) String() string { return string(r) }
 
 func writeJSON(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", "application/json")

@@ -37,6 +37,9 @@ func openStore(dataDir string, logger hclog.Logger) (*store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, dirError("create", dir, err)
 	}
+	if err := errors.Join(checkPrivate(dataDir), checkPrivate(dir)); err != nil {
+		return nil, err
+	}
 	s := &store{dir: dir, path: filepath.Join(dir, storeName)}
 	if err := recoverDamage(s.path, s.openBolt); err != nil {
 		return nil, err
@@ -58,6 +61,20 @@ func openStore(dataDir string, logger hclog.Logger) (*store, error) {
 		return nil, errors.Join(dirError("clean up snapshots in", dir, err), s.bolt.Close())
 	}
 	return s, nil
+}
+
+// checkPrivate refuses a directory in which everybody may replace files: this node's votes, and all that it knows, would be theirs.
+func checkPrivate(dir string) error {
+	const otherWrite = 0o002
+	info, err := os.Stat(dir)
+	if err != nil {
+		return dirError("look at", dir, err)
+	}
+	if mode := info.Mode().Perm(); mode&otherWrite != 0 {
+		return fmt.Errorf("data directory %s has mode %04o, so everybody could replace what this node voted and knows: run 'chmod o-w %s'",
+			dir, mode, dir)
+	}
+	return nil
 }
 
 // recoverDamage turns into an error what bbolt makes of a damaged file: a panic, or a memory fault where the mapping goes beyond

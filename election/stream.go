@@ -31,6 +31,15 @@ type stream struct {
 	ctx context.Context // of Run: StreamLayer has no place for one
 }
 
+// Accept implements net.Listener.
+func (s stream) Accept() (net.Conn, error) {
+	conn, err := s.lane.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &boundedConn{Conn: conn, refuse: func(from net.Addr, why error) { s.mux.refused.note(from, why) }}, nil
+}
+
 // Dial implements raft.StreamLayer.
 func (s stream) Dial(target raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	address, id, err := splitServerAddress(target)

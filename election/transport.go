@@ -17,13 +17,15 @@ type preVoteTransport interface {
 	raft.WithPreVote
 }
 
-// transport changes four things about the transport inside it, which may be the one over TCP or one in memory.
+// transport changes five things about the transport inside it, which may be the one over TCP or one in memory.
 type transport struct {
 	preVoteTransport
 	// consumer is what Raft reads: the RPCs of inner, forwarded, and those injected here.
 	consumer chan raft.RPC
 	now      func() time.Duration
 	evidence *evidence
+	// refused is told of requests that are not handed to Raft; nil: nobody is.
+	refused func(error)
 }
 
 func newTransport(inner preVoteTransport, now func() time.Duration, e *evidence) *transport {
@@ -53,6 +55,9 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 	if err := t.preVoteTransport.AppendEntries(id, target, args, resp); err != nil {
 		return err
 	}
+	if err := checkTerm(resp.Term, string(id)); err != nil {
+		return err
+	}
 	if resp.Term == args.Term {
 		t.evidence.acknowledge(id, args.Term, start, args.PrevLogEntry == 0 && len(args.Entries) == 0)
 	}
@@ -73,6 +78,10 @@ func (t *transport) forward(ctx context.Context) error {
 	for {
 		select {
 		case rpc := <-t.preVoteTransport.Consumer():
+			if err := checkRequest(rpc.Command); err != nil {
+				t.refuse(rpc, err)
+				continue
+			}
 			select {
 			case t.consumer <- rpc:
 			case <-ctx.Done():
@@ -81,6 +90,13 @@ func (t *transport) forward(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
+	}
+}
+
+func (t *transport) refuse(rpc raft.RPC, why error) {
+	rpc.Respond(nil, why) // its channel has room for the one answer
+	if t.refused != nil {
+		t.refused(why)
 	}
 }
 

@@ -197,7 +197,8 @@ type envelope struct {
 	Body json.RawMessage `json:"body"`
 }
 
-// Encode returns the log entry's bytes: the command's level in one byte, then JSON.
+// Encode returns the log entry's bytes: the command's level in one byte, then JSON. What Decode would refuse for its size is an error that
+// wraps ErrMalformed: in the log it would do nothing but take room.
 func Encode(c Command) ([]byte, error) {
 	if c.level() > Newest {
 		return nil, fmt.Errorf("encode %s of level %d: this build knows levels up to %d", c.kind(), c.level(), Newest)
@@ -209,6 +210,9 @@ func Encode(c Command) ([]byte, error) {
 	text, err := json.Marshal(envelope{Kind: c.kind(), Body: body})
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", c.kind(), err)
+	}
+	if len(text) >= maxCommandSize {
+		return nil, fmt.Errorf("encode %s of %d bytes, want less than %d: %w", c.kind(), len(text), maxCommandSize, ErrMalformed)
 	}
 	return append([]byte{byte(c.level())}, text...), nil
 }

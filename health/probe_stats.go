@@ -68,6 +68,9 @@ func (p statsProber) ask(ctx context.Context, asked func()) (info, error) {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })() // ends a read or write at the deadline
+	if err := checkAnswerer(conn, p.socket); err != nil {
+		return info{}, err
+	}
 	if _, err := io.WriteString(conn, "show info\n"); err != nil {
 		return info{}, err
 	}

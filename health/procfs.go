@@ -37,6 +37,7 @@ type process struct {
 	parent   int
 	group    int   // process group
 	innerPID int   // its number in its own PID namespace; what it writes to pidfiles and command lines
+	uid      int   // of its owner
 	replaces []int // inner numbers of the processes that it was started to replace (haproxy -sf, -st)
 	isMaster bool  // haproxy -W, -Ws; false says nothing, as the configuration can ask for a master too
 	onlyTest bool  // haproxy -c: checks a configuration and exits
@@ -133,7 +134,7 @@ func (fs procfs) read(pid int, name string) (process, bool) {
 	if err != nil {
 		return process{}, false
 	}
-	p.innerPID = parseInnerPID(status, p.pid)
+	p.innerPID, p.uid = parseInnerPID(status, p.pid), parseUID(status)
 	p.parseCommandLine(cmdline)
 	return p, true
 }
@@ -202,6 +203,27 @@ func parseInnerPID(status []byte, pid int) int {
 	}
 	return pid // kernels before 4.1 do not tell
 }
+
+// parseUID returns the real user of /proc/PID/status. Every kernel tells it.
+func parseUID(status []byte) int {
+	for line := range strings.Lines(string(status)) {
+		if ids, ok := strings.CutPrefix(line, "Uid:"); ok {
+			uid, _, _ := strings.Cut(strings.TrimSpace(ids), "\t")
+			n, err := strconv.Atoi(uid)
+			if err != nil {
+				break
+			}
+			return n
+		}
+	}
+	return 0
+}
+
+// firstPerson is the first user id that is a person's, not a service's (login.defs(5), UID_MIN).
+const firstPerson = 1000
+
+// isPerson reports whether the user is anybody on this machine: no service, and not the user that the agent runs as.
+func isPerson(uid int) bool { return uid >= firstPerson && uid != os.Geteuid() }
 
 // parseCommandLine reads the HAProxy options that say what the process is for (management.txt section 3).
 func (p *process) parseCommandLine(cmdline []byte) {

@@ -76,19 +76,30 @@ func (t *tracker) prune(s snapshot) {
 
 // choose returns the main process: the one in the pidfile, the one we know, or the newest that may take over.
 func (t *tracker) choose(s snapshot) (process, bool) {
-	if i := slices.IndexFunc(s.processes, func(p process) bool { return s.filePID != 0 && p.innerPID == s.filePID }); i >= 0 {
-		return s.processes[i], true
+	trusted := t.trusted(s.processes)
+	if i := slices.IndexFunc(trusted, func(p process) bool { return s.filePID != 0 && p.innerPID == s.filePID }); i >= 0 {
+		return trusted[i], true
 	}
 	if i := slices.IndexFunc(s.processes, func(p process) bool { return t.hasMain && p.processID == t.main.processID }); i >= 0 {
 		return s.processes[i], true
 	}
 	var newest process
-	for _, p := range s.processes {
+	for _, p := range trusted {
 		if t.mayTakeOver(p, s) && p.start >= newest.start {
 			newest = p
 		}
 	}
 	return newest, newest.pid != 0
+}
+
+// trusted leaves out what any user of the machine can start under HAProxy's name, to be watched in its place, or to die for it. Even the
+// number in the pidfile can be had, in a PID namespace. Where HAProxy itself runs as such a user, its own processes count.
+func (t *tracker) trusted(all []process) []process {
+	known := t.main.pid != 0
+	service := slices.ContainsFunc(all, func(p process) bool { return !isPerson(p.uid) })
+	return slices.DeleteFunc(slices.Clone(all), func(p process) bool {
+		return isPerson(p.uid) && (known && p.uid != t.main.uid || !known && service)
+	})
 }
 
 func (t *tracker) mayTakeOver(p process, s snapshot) bool {

@@ -55,6 +55,9 @@ func runAgent(ctx context.Context, cfg config.Config, again *reloader) error {
 	for _, w := range cfg.Warnings() {
 		log.Warn(w)
 	}
+	if err := hideMemory(); err != nil {
+		return err
+	}
 	a, err := openAgent(ctx, cfg, again)
 	if err != nil {
 		return err

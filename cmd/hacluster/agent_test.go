@@ -25,6 +25,9 @@ import (
 
 const allocation = "eipalloc-0123456789abcdef0"
 
+// nobody is a user without rights.
+const nobody = 65534
+
 var buildOnce = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "hacluster-test-")
 	if err != nil {
@@ -114,7 +117,7 @@ func (n *node) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(binary, args...)
 	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY="+n.secret, "AWS_EC2_METADATA_DISABLED=true")
 	if n.asNobody {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
 	return cmd
 }
@@ -172,6 +175,22 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 			[]string{"127.0.0.1", "refused"}},
 		{"EC2 denies", func(_ *testing.T, n *node) { n.secret = "wrong" }, []string{"credentials"}},
 		{"no such address", func(_ *testing.T, n *node) { n.replace = []string{allocation, "eipalloc-0fffffffffffffff0"} }, []string{"eipalloc-0fffffffffffffff0"}},
+		{"data dir that everybody may write to", func(t *testing.T, n *node) {
+			must(t, os.Mkdir(n.data(), 0o700))
+			must(t, os.Chmod(n.data(), 0o777))
+		}, []string{"data", "0777", "chmod o-w"}},
+		{"configuration that everybody may write to", func(t *testing.T, n *node) {
+			file := n.config()
+			must(t, os.Chmod(file, 0o666))
+		}, []string{"hacluster.yaml", "0666", "chmod o-w"}},
+		{"admin socket where everybody may write", func(t *testing.T, n *node) { must(t, os.Chmod(n.dir, 0o777)) },
+			[]string{"admin.socket", "in the agent's place", "/run/hacluster"}},
+		{"check script that everybody may write", func(t *testing.T, n *node) {
+			script := filepath.Join(n.dir, "check")
+			must(t, os.WriteFile(script, []byte("#!/bin/sh\n"), 0o755))
+			must(t, os.Chmod(script, 0o777))
+			n.replace = []string{`tcp: {address: "127.0.0.1:9"}`, "script: {command: [" + script + "]}"}
+		}, []string{"health.script", "writable by others"}},
 		{"port in use", func(t *testing.T, n *node) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			must(t, err)
@@ -184,9 +203,9 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 			t.Cleanup(func() { _ = l.Close() })
 		}, []string{"another agent", "admin.sock"}},
 		{"no CAP_NET_RAW", func(t *testing.T, n *node) {
-			must(t, os.Chmod(n.dir, 0o777))
-			must(t, os.MkdirAll(n.data(), 0o777))
-			must(t, os.Chmod(n.data(), 0o777))
+			must(t, os.Chmod(n.dir, 0o755))
+			must(t, os.MkdirAll(n.data(), 0o700))
+			must(t, os.Chown(n.data(), nobody, nobody))
 			n.asNobody = true
 		}, []string{"CAP_NET_RAW"}},
 	}

@@ -188,7 +188,7 @@ nodes:
   - {name: node-a, address: "127.0.0.1:%d", priority: 102}
   - {name: node-b, address: "127.0.0.2:%d", priority: 101}
   - {name: node-c, address: "127.0.0.3:%d", witness: true}
-eip: {allocation_id: %s}
+eip: {allocation_id: %s, observe_interval: 10s}
 aws: {region: eu-central-1, endpoint: "%s", network_interface_id: eni-0aaaaaaaaaaaaaaa%d, private_ip: 127.0.0.%d}
 health: {tcp: {address: "%s"}}
 admin: {socket: %s}
@@ -202,7 +202,10 @@ func runMember(t *testing.T, name, endpoint string, configuration func(*member) 
 	dir, err := os.MkdirTemp("", "hm")
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	must(t, os.Chmod(dir, 0o777))
+	if name == "node-c" {
+		must(t, os.Chown(dir, nobody, nobody))
+	}
+	must(t, os.Chmod(dir, 0o755))
 	m := &member{node: node{t: t, dir: dir, endpoint: endpoint, secret: "right", asNobody: name == "node-c"}, name: name}
 	file := filepath.Join(dir, "hacluster.yaml")
 	must(t, os.WriteFile(file, []byte(configuration(m)), 0o644))

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hacluster/hacluster/internal/legible"
 )
 
 func main() {
@@ -39,7 +41,7 @@ func explain(err error) int {
 		status, err = exit.status, exit.err
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "hacluster: "+err.Error())
+		fmt.Fprintln(os.Stderr, "hacluster: "+legible.Text(err.Error()))
 	}
 	return status
 }

@@ -68,7 +68,10 @@ func (s *site) configure(name string, knows ...string) *member {
 	dir, err := os.MkdirTemp("", "hm")
 	must(s.t, err)
 	s.t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	must(s.t, os.Chmod(dir, 0o777))
+	if name == "node-c" {
+		must(s.t, os.Chown(dir, nobody, nobody))
+	}
+	must(s.t, os.Chmod(dir, 0o755))
 	m := &member{node: node{t: s.t, dir: dir, endpoint: s.endpoint, secret: "right", asNobody: name == "node-c"}, name: name}
 	var nodes strings.Builder
 	for _, other := range knows {

@@ -71,6 +71,7 @@ func printStatus(w io.Writer, s adminapi.Status) error {
 	}
 	fmt.Fprintln(w, levelLine(s))
 	printTLS(w, s)
+	printRefusals(w, s.Refusals)
 	if h := s.Hints; h.Asked > 0 {
 		fmt.Fprintf(w, "adverts of a leader were missing %d times: %d refuted by others, %d elections\n", h.Asked, h.Refuted, h.Sent)
 	}
@@ -84,7 +85,7 @@ func printStatus(w io.Writer, s adminapi.Status) error {
 	return printHistory(w, s.History)
 }
 
-// printTLS warns of a certificate that ends within a month, and tells of connections that were refused.
+// printTLS warns of a certificate that ends within a month.
 func printTLS(w io.Writer, s adminapi.Status) {
 	const soon = 30 // days
 	c := s.Certificate
@@ -98,13 +99,18 @@ func printTLS(w io.Writer, s adminapi.Status) {
 	default:
 		fmt.Fprintf(w, "TLS: the certificate of %s is valid for %d days\n", c.Name, c.DaysLeft)
 	}
-	if len(s.Refusals) > 0 {
-		var reasons []string
-		for _, why := range slices.Sorted(maps.Keys(s.Refusals)) {
-			reasons = append(reasons, fmt.Sprintf("%s %d", why, s.Refusals[why]))
-		}
-		fmt.Fprintf(w, "connections refused since the start: %s\n", strings.Join(reasons, ", "))
+}
+
+// printRefusals tells of who was refused at this node's port.
+func printRefusals(w io.Writer, refusals map[string]uint64) {
+	if len(refusals) == 0 {
+		return
 	}
+	var reasons []string
+	for _, why := range slices.Sorted(maps.Keys(refusals)) {
+		reasons = append(reasons, fmt.Sprintf("%s %d", why, refusals[why]))
+	}
+	fmt.Fprintf(w, "connections refused since the start: %s\n", strings.Join(reasons, ", "))
 }
 
 func holderLine(a adminapi.Address) string {

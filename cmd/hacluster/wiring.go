@@ -40,7 +40,7 @@ func newLogger(cfg config.Config) (*zap.Logger, zap.AtomicLevel, error) {
 	zc.Encoding = cfg.Log.Format
 	zc.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 	zc.EncoderConfig.EncodeDuration = zapcore.StringDurationEncoder
-	log, err := zc.Build()
+	log, err := zc.Build(zap.WrapCore(func(c zapcore.Core) zapcore.Core { return oneLine{c} }))
 	if err != nil {
 		return nil, zap.AtomicLevel{}, fmt.Errorf("build logger: %w", err)
 	}
@@ -149,6 +149,11 @@ func (a *agent) openCandidate(ctx context.Context, cfg config.Config, core *cont
 	}
 	if err := a.preflight(ctx, client, log); err != nil {
 		return err
+	}
+	if script := cfg.Health.Script; script != nil {
+		if err := hooks.CheckProgram(script.Command[0]); err != nil {
+			return fmt.Errorf("health.script: %w", err)
+		}
 	}
 	monitor, err := health.NewExchange(healthConfig(cfg.Health), log.Named("health"))
 	if err != nil {

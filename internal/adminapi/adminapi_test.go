@@ -206,3 +206,77 @@ func TestStatusTellsWhatIsOddOnTheWire(t *testing.T) {
 		t.Errorf("VRRP (-want +got):\n%s", diff)
 	}
 }
+
+// TestStatusIsFitForATerminal: what nodes, HAProxies and EC2 say ends up in a status. On a terminal it must be text.
+func TestStatusIsFitForATerminal(t *testing.T) {
+	const evil = "\x1b]0;owned\a\x1b[2J\nnode-a  leader, holder\u202e"
+	committed := fsm.New()
+	committed.Nodes["node-b"] = fsm.Node{Attributes: fsm.Attributes{Name: "node-b", Address: evil}, Reason: evil}
+	committed.History = []fsm.Transition{{Event: "released", Node: "node-b", Reason: evil, Association: evil}}
+	client, _ := serve(t, &agent{view: controller.View{Committed: committed, Health: evil, Leadership: controller.Leadership{Leader: evil}},
+		transfer: func(fsm.NodeName) (controller.TransferAnswer, error) {
+			return controller.TransferAnswer{}, errors.New(evil)
+		}})
+	s, err := client.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, refused := client.Transfer(t.Context(), "")
+	for what, text := range map[string]string{"address": s.Nodes[0].Address, "reason": s.Nodes[0].Reason, "why": s.History[0].Reason,
+		"association": s.History[0].AssociationID, "health": s.Health, "leader": s.Leader, "error": refused.Error()} {
+		if want := `\x1b]0;owned\a\x1b[2J\nnode-a  leader, holder\u202e`; text != want {
+			t.Errorf("%s is %q, want %q", what, text, want)
+		}
+	}
+}
+
+// TestListenKeepsOut: what else may be at the socket's path, put there by a user of the machine.
+func TestListenKeepsOut(t *testing.T) {
+	t.Run("a directory where everybody may write", func(t *testing.T) {
+		dir := t.TempDir()
+		for _, mode := range []os.FileMode{0o777, 0o777 | os.ModeSticky} {
+			if err := os.Chmod(dir, mode); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Listen(t.Context(), filepath.Join(dir, "admin.sock")); err == nil || !strings.Contains(err.Error(), "in the agent's place") {
+				t.Errorf("mode %v: %v", mode, err)
+			}
+		}
+	})
+	t.Run("a link to a socket of somebody's", func(t *testing.T) {
+		dir := t.TempDir()
+		path, theirs := filepath.Join(dir, "admin.sock"), filepath.Join(dir, "theirs")
+		l, err := net.Listen("unix", theirs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(theirs, path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Listen(t.Context(), path); err == nil || !strings.Contains(err.Error(), "another agent") {
+			t.Errorf("it answers: %v", err)
+		}
+		_ = l.Close() // which removes it: now the link leads nowhere
+		if l, err := Listen(t.Context(), path); err == nil {
+			t.Errorf("listens through a link, at %v", l.Addr())
+			_ = l.Close()
+		}
+		if _, err := os.Lstat(theirs); err == nil {
+			t.Error("a socket was made where the link leads")
+		}
+	})
+	t.Run("a link to something precious", func(t *testing.T) {
+		dir := t.TempDir()
+		path, precious := filepath.Join(dir, "admin.sock"), filepath.Join(dir, "precious")
+		if err := os.WriteFile(precious, []byte("data"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(precious, path); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Listen(t.Context(), path)
+		if b, _ := os.ReadFile(precious); err == nil || string(b) != "data" {
+			t.Errorf("error %v, content %q", err, b)
+		}
+	})
+}

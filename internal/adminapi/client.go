@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/hacluster/hacluster/internal/controller"
+	"github.com/hacluster/hacluster/internal/legible"
 )
 
 // maxAnswer bounds what a client reads, in bytes.
@@ -34,10 +35,12 @@ func NewClient(path string) *Client {
 	return &Client{path: path, http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
 }
 
-// Status asks the agent how things are.
+// Status asks the agent how things are. Its text can be shown on a terminal.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
-	return s, c.call(ctx, http.MethodGet, statusPath, nil, &s)
+	err := c.call(ctx, http.MethodGet, statusPath, nil, &s)
+	legible.Strings(&s)
+	return s, err
 }
 
 // Transfer asks for a move of the address to a node ("" = the best candidate) and returns the node chosen.
@@ -79,7 +82,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		return fmt.Errorf("read the agent's answer: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return errors.New(strings.TrimSpace(string(text)))
+		return errors.New(legible.Line(strings.TrimSpace(string(text))))
 	}
 	if err := json.Unmarshal(text, out); err != nil {
 		return fmt.Errorf("read the agent's answer: %w", err)

@@ -58,8 +58,12 @@ func Listen(ctx context.Context, path string) (net.Listener, error) {
 	if err := removeStale(ctx, path); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("create the directory of admin.socket: %w", err)
+	}
+	if err := checkDir(dir); err != nil {
+		return nil, err
 	}
 	// The mode must be right from the first moment, so the umask does it.
 	old := syscall.Umask(0o177)
@@ -69,6 +73,20 @@ func Listen(ctx context.Context, path string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on admin.socket %s: %w", path, err)
 	}
 	return l, nil
+}
+
+// checkDir: whoever may write to the directory could put a socket of its own in the place of this one, and answer for the agent.
+func checkDir(dir string) error {
+	const otherWrite = 0o002
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("look at the directory of admin.socket: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&otherWrite != 0 {
+		return fmt.Errorf("the directory of admin.socket, %s, has mode %04o, so everybody could answer in the agent's place: "+
+			"use one of its own, such as /run/hacluster, or run 'chmod o-w %s'", dir, mode, dir)
+	}
+	return nil
 }
 
 func removeStale(ctx context.Context, path string) error {

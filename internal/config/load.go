@@ -26,6 +26,9 @@ func LoadAs(path, node string) (Config, error) {
 		return Config{}, fmt.Errorf("open configuration: %w", err)
 	}
 	defer f.Close()
+	if err := checkMode(f); err != nil {
+		return Config{}, err
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration: %w", err)

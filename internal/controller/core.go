@@ -4,7 +4,11 @@ import (
 	"time"
 
 	"github.com/hacluster/hacluster/fsm"
+	"github.com/hacluster/hacluster/internal/legible"
 )
+
+// maxReason bounds, in bytes, what is kept in the log of why something was done: other programs and other nodes have a part in it.
+const maxReason = 512
 
 // State is the node's state in keepalived's words.
 type State string
@@ -111,7 +115,7 @@ type Core struct {
 	ops Op            // the last one given out
 
 	lead      Leadership
-	abdicated uint64 // own leaderships of terms below this one are over: released to that term's leader
+	abdicated abdication
 	committed fsm.State
 	health    HealthChecked
 	checked   bool // health is known
@@ -153,6 +157,7 @@ func (c *Core) Step(now time.Duration, e Event) []Action {
 	c.considerStall()
 	c.take(e)
 	c.settle()
+	c.considerDoubt()
 	c.considerReport()
 	c.considerLevel()
 	c.considerWatch()
@@ -174,7 +179,8 @@ func (c *Core) Deadline() time.Duration {
 			first = d
 		}
 	}
-	for _, d := range [...]time.Duration{c.departure.wakeAt, c.placement.preemptAt, c.placement.dampedUntil, c.report.retryAt, c.raising.retryAt, c.silentAt(), c.awakeAt()} {
+	for _, d := range [...]time.Duration{c.departure.wakeAt, c.placement.preemptAt, c.placement.dampedUntil, c.report.retryAt, c.raising.retryAt, c.silentAt(),
+		c.awakeAt(), c.doubtAt()} {
 		consider(d)
 	}
 	for _, a := range c.charges {
@@ -254,7 +260,7 @@ func (c *Core) takeMore(e Event) {
 }
 
 // leader reports whether this node leads, as far as it knows.
-func (c *Core) leader() bool { return c.lead.Self && c.lead.Term >= c.abdicated }
+func (c *Core) leader() bool { return c.lead.Self && c.lead.Term >= c.abdicated.term }
 
 func (c *Core) takeLeadership(l Leadership) {
 	if l == c.lead {
@@ -343,7 +349,7 @@ func (c *Core) nextOp() Op {
 }
 
 func (c *Core) origin(reason string) fsm.Origin {
-	return fsm.Origin{Term: c.lead.Term, UnixMilli: c.cfg.WallClock(), Reason: reason}
+	return fsm.Origin{Term: c.lead.Term, UnixMilli: c.cfg.WallClock(), Reason: legible.Clause(reason, maxReason)}
 }
 
 func (c *Core) propose(command fsm.Command) Op {
@@ -368,6 +374,8 @@ func (c *Core) takeProposed(e Proposed) {
 		c.levelProposed(e)
 	case c.members.op:
 		c.memberProposed(e)
+	case c.abdicated.op:
+		c.doubtAnswered(e)
 	}
 	for _, a := range c.charges {
 		a.takeProposed(e)

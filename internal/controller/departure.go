@@ -235,15 +235,19 @@ func (c *charge) takeReleaseAsked(e ReleaseAsked) {
 	switch {
 	case e.Term < c.lead.Term || (c.lead.Self && e.Term == c.lead.Term):
 		c.emit(Reply{Op: e.Op, Err: fmt.Errorf("term %d is over: term is %d", e.Term, c.lead.Term)})
+	case e.By != "" && c.lead.Leader != "" && e.Term == c.lead.Term && e.By != c.lead.Leader:
+		c.emit(Reply{Op: e.Op, Err: fmt.Errorf("%s does not lead in term %d: %s does", e.By, e.Term, c.lead.Leader)})
 	case k.inFlight:
 		c.emit(Reply{Op: e.Op, Err: errors.New("a call is in flight")})
 	case k.unknown:
 		c.emit(Reply{Op: e.Op, Err: errors.New("a call ended without a known outcome")})
 	case !mine && !confirmed:
 		c.emit(Reply{Op: e.Op, Err: fmt.Errorf("claim %d is not known here", e.Ends)})
+	case c.limbo() && e.Term != c.abdicated.term:
+		c.emit(Reply{Op: e.Op, Err: fmt.Errorf("released to the leader of term %d already", c.abdicated.term)})
 	default:
 		alone := c.alone(e.Ends)
-		c.abdicated = e.Term
+		c.abdicate(e.Term)
 		k.over()
 		c.reason = fmt.Sprintf("released to the leader of term %d", e.Term)
 		c.settle()

@@ -80,8 +80,9 @@ type PeerReported struct{ Facts Facts }
 // ReleaseAsked is a new leader's request that this node end its claim. Answered by a Reply.
 type ReleaseAsked struct {
 	Op      Op
+	By      fsm.NodeName // who asks; "" without TLS
 	Address fsm.AllocationID
-	Term    uint64 // the asking leader's
+	Term    uint64 // the asking leader's, as it says
 	Ends    uint64 // index of the claim
 }
 

@@ -19,8 +19,8 @@ const (
 	drainPath    = "/v1/drain"
 )
 
-// maxRequest bounds a request's body in bytes.
-const maxRequest = 64 << 10
+// maxRequest bounds a request's body in bytes; a report has some hundred.
+const maxRequest = 8 << 10
 
 type releaseRequest struct {
 	Address fsm.AllocationID `json:"allocation_id"`
@@ -66,6 +66,10 @@ func (d *Driver) serveReport(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &facts) {
 		return
 	}
+	if by := caller(r); by != "" && by != facts.Node.Name {
+		http.Error(w, fmt.Sprintf("%s reports as %q: a node reports its own facts only", by, facts.Node.Name), http.StatusForbidden)
+		return
+	}
 	if err := d.Tell(r.Context(), PeerReported{Facts: facts}); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
@@ -78,7 +82,9 @@ func (d *Driver) serveRelease(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &in) {
 		return
 	}
-	reply, err := d.Ask(r.Context(), func(op Op) Event { return ReleaseAsked{Op: op, Address: in.Address, Term: in.Term, Ends: in.Ends} })
+	reply, err := d.Ask(r.Context(), func(op Op) Event {
+		return ReleaseAsked{Op: op, By: caller(r), Address: in.Address, Term: in.Term, Ends: in.Ends}
+	})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusConflict)
 		return
@@ -158,6 +164,12 @@ func (d *Driver) serveDrain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	write(w, struct{}{})
+}
+
+// caller returns the node that a request comes from, "" without TLS: then nobody knows.
+func caller(r *http.Request) fsm.NodeName {
+	name, _ := election.Caller(r.Context())
+	return fsm.NodeName(name)
 }
 
 func read(w http.ResponseWriter, r *http.Request, into any) bool {

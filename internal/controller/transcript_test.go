@@ -205,7 +205,11 @@ func (p *play) event(verb string, words []string, rest string) Event {
 	case "peer-reports":
 		return PeerReported{Facts: Facts{Node: p.attributes(fsm.NodeName(words[0]), words), Healthy: words[1] == "up", EC2: true}}
 	case "release-asked":
-		return ReleaseAsked{Op: 900, Address: p.id, Term: p.number(words[0]), Ends: p.number(words[1])}
+		e := ReleaseAsked{Op: 900, Address: p.id, Term: p.number(words[0]), Ends: p.number(words[1])}
+		if len(words) > 2 {
+			e.By = fsm.NodeName(words[2])
+		}
+		return e
 	case "transfer-asked":
 		return TransferAsked{Op: 901, To: fsm.NodeName(rest)}
 	case "drain-asked", "undrain-asked":

@@ -72,7 +72,7 @@ func (c Config) Check() error {
 		if len(h.command) == 0 {
 			continue
 		}
-		if err := checkProgram(h.command[0]); err != nil {
+		if err := CheckProgram(h.command[0]); err != nil {
 			problems = append(problems, fmt.Errorf("hooks.%s: %w", h.name, err))
 		}
 	}

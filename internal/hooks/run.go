@@ -40,7 +40,7 @@ func (r *Runner) run(ctx context.Context, h hook, c controller.Change) {
 	log := r.log.With(zap.String(keyHook, h.name), zap.String(keyState, word(c.To)))
 	// The check also reads the beginning of the file and of its interpreter: a disk that hangs does so here, in a system call that holds
 	// up this goroutine only. In fork and exec it would keep a processor of the Go runtime (golang/go#11155).
-	if err := checkProgram(h.command[0]); err != nil {
+	if err := CheckProgram(h.command[0]); err != nil {
 		r.refused.Add(1)
 		log.Error("hook refused", zap.Error(err))
 		return

@@ -22,9 +22,9 @@ const (
 	otherWrite      = 0o002
 )
 
-// checkProgram says why the program must not be run as this user, and what to do about it. Whoever can write to the file, or to a
+// CheckProgram says why the program must not be run as this user, and what to do about it. Whoever can write to the file, or to a
 // directory on the way to it or to its interpreter, decides what is run: that may only be root, or the user that the agent runs as.
-func checkProgram(path string) error { return checkNested(path, maxInterpreters) }
+func CheckProgram(path string) error { return checkNested(path, maxInterpreters) }
 
 func checkNested(path string, depth int) error {
 	file, err := checkWay(path)

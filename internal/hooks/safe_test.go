@@ -84,7 +84,7 @@ func TestCheckProgram(t *testing.T) {
 				tt.path = "DIR/bin/hook"
 			}
 			got := ""
-			if err := checkProgram(strings.ReplaceAll(tt.path, "DIR", dir)); err != nil {
+			if err := CheckProgram(strings.ReplaceAll(tt.path, "DIR", dir)); err != nil {
 				got = err.Error()
 			}
 			bin, err := filepath.EvalSymlinks("/bin")

@@ -6,4 +6,8 @@ import (
 	"github.com/hacluster/hacluster/internal/lab/sandbox/sandboxtest"
 )
 
-func TestMain(m *testing.M) { sandboxtest.Main(m, Roles()) }
+func TestMain(m *testing.M) {
+	roles := Roles()
+	roles[roleForger] = forgeAdverts
+	sandboxtest.Main(m, roles)
+}
