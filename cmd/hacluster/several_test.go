@@ -27,7 +27,7 @@ func TestThreeAddressesMoveTogether(t *testing.T) {
 	for i, name := range []string{"node-a", "node-b", "node-c"} {
 		members = append(members, runMember(t, name, server.URL, func(m *member) string {
 			text := memberFile(m, i+1, port, haproxy.Addr().String(), nil)
-			return strings.NewReplacer("allocation_id: "+allocation, "allocation_ids: ["+strings.Join(ids(), ", ")+"], observe_interval: 10s",
+			return strings.NewReplacer("allocation_id: "+allocation, "allocation_ids: ["+strings.Join(ids(), ", ")+"]",
 				fmt.Sprintf(", private_ip: 127.0.0.%d", i+1), "",
 				"priority: 102", "priority: 102, private_ips: [127.0.0.1, 127.0.1.1, 127.0.2.1]",
 				"priority: 101", "priority: 101, private_ips: [127.0.0.2, 127.0.1.2, 127.0.2.2]").Replace(text)

@@ -233,21 +233,18 @@ func (a *agent) openWire(cfg config.Config, log *zap.Logger) error {
 		return err
 	}
 	wc.NeedEvidence, wc.MayReign, wc.Logger = a.driver.NeedEvidence, a.driver.MayReign, log
-	extra := extraPeers{extra: cfg.VRRP.ExtraPeers}
-	wc.Peers = extra.beside(wc.Peers)
 	wire, err := vrrpwire.Open(wc, a.driver.WirePermit)
 	if err != nil {
 		return err
 	}
 	a.driver.SetWire(wire)
 	a.driver.SetMonitor(wire)
-	extra.wire = wire
-	a.driver.SetPeering(extra)
+	a.driver.SetPeering(extraPeers{wire: wire, extra: cfg.VRRP.ExtraPeers})
 	a.wire = wire
 	return nil
 }
 
-// wireConfig is what the configuration file says about the wire; the peers are the nodes of the file.
+// wireConfig is what the configuration file says about the wire.
 func wireConfig(cfg config.Config) (vrrpwire.Config, error) {
 	v := cfg.VRRP
 	wc := vrrpwire.Config{
@@ -269,6 +266,7 @@ func wireConfig(cfg config.Config) (vrrpwire.Config, error) {
 			wc.Peers = append(wc.Peers, p.VRRPAddress)
 		}
 	}
+	wc.Peers = extraPeers{extra: v.ExtraPeers}.beside(wc.Peers)
 	return wc, nil
 }
 
