@@ -17,6 +17,7 @@ import (
 	"github.com/hacluster/hacluster/internal/controller"
 	"github.com/hacluster/hacluster/internal/hooks"
 	"github.com/hacluster/hacluster/internal/keyring"
+	"github.com/hacluster/hacluster/internal/sdnotify"
 )
 
 // startWithin bounds what is looked up and tried before the agent takes part: IMDS and the DryRuns.
@@ -52,10 +53,15 @@ func runAgent(ctx context.Context, cfg config.Config, load func() (config.Config
 	for _, w := range cfg.Warnings() {
 		log.Warn(w)
 	}
+	manager, err := sdnotify.FromEnvironment(log)
+	if err != nil {
+		return err
+	}
 	a, err := openAgent(ctx, cfg, load, log)
 	if err != nil {
 		return err
 	}
+	a.manager = manager
 	log.Info("agent started", zap.String("version", version), zap.String("state", string(controller.Init)))
 	err = a.run(ctx)
 	if err == nil || errors.Is(err, context.Canceled) {
@@ -75,6 +81,8 @@ type agent struct {
 	wire   runner // nil on a witness
 	hooks  *hooks.Runner
 	keys   *keyring.Keyring // nil: the nodes talk over plain TCP
+	// manager is systemd, or nobody.
+	manager *sdnotify.Manager
 }
 
 type runner interface{ Run(context.Context) error }
@@ -86,6 +94,7 @@ func (a *agent) run(stop context.Context) error {
 	var g errgroup.Group
 	g.Go(func() error { return a.hooks.Run(notifying) })
 	err := a.serve(stop)
+	a.manager.Stopping()
 	ended()
 	return errors.Join(err, g.Wait())
 }
@@ -112,6 +121,8 @@ func (a *agent) serve(stop context.Context) error {
 		defer context.AfterFunc(stop, end)()
 		return a.driver.Run(driving)
 	})
+	g.Go(func() error { return a.manager.Watch(ctx, a.driver.Alive) })
+	a.manager.Ready()
 	return g.Wait()
 }
 
@@ -164,7 +175,7 @@ func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller
 	if err := a.openWireIfNeeded(cfg, log); err != nil {
 		return err
 	}
-	socket, err := adminapi.Listen(ctx, cfg.Admin.Socket)
+	socket, err := adminapi.Listen(ctx, cfg.Admin.Socket, cfg.Admin.Group)
 	if err != nil {
 		return err
 	}
