@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"reflect"
 
@@ -15,22 +16,41 @@ import (
 // maxSize bounds what is read; a cluster of nine nodes with every key needs a few kilobytes.
 const maxSize = 1 << 20
 
-// Load reads and checks the file at path. The error is an [Errors] unless the file could not be read.
+// Load reads and checks the file at path. The error is an [Errors] unless the file could not be read, or anybody may write it.
 func Load(path string) (Config, error) { return LoadAs(path, "") }
 
 // LoadAs is [Load] for the node of the given name, whatever the file and the hostname say. It lets one machine check
 // the file of another.
 func LoadAs(path, node string) (Config, error) {
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return Config{}, fmt.Errorf("open configuration; run 'chmod 0640 %s' and 'chgrp' to the group that the agent runs as: %w", path, err)
+	}
 	if err != nil {
 		return Config{}, fmt.Errorf("open configuration: %w", err)
 	}
 	defer f.Close()
+	if err := checkMode(f); err != nil {
+		return Config{}, err
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration: %w", err)
 	}
 	return parse(path, data, node, hostname())
+}
+
+// checkMode refuses a file that anybody may write: it names programs that the agent runs. What is no file, a pipe for example, has no say.
+func checkMode(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("look at configuration: %w", err)
+	}
+	if mode := info.Mode(); mode.IsRegular() && mode.Perm()&0o002 != 0 {
+		return fmt.Errorf("configuration %s has mode %04o, so anybody may write it and decide what the agent does: run 'chmod o-w %s'",
+			f.Name(), mode.Perm(), f.Name())
+	}
+	return nil
 }
 
 // Parse checks data; name stands for the file in the problems. The error is an [Errors].
