@@ -1,7 +1,9 @@
 package main
 
 import (
-	"runtime/debug"
+	"fmt"
+	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,26 +20,30 @@ func docsCommand() *cobra.Command {
 		Example: "  hacluster docs man build/man",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := manpage.WriteTree(args[0], cmd.Root(), manpage.Header{Date: commitTime(), Version: version})
+			date, err := dateOfPages()
+			if err != nil {
+				return err
+			}
+			_, err = manpage.WriteTree(args[0], cmd.Root(), manpage.Header{Date: date, Version: version})
 			return err
 		},
 	})
 	return parent
 }
 
-// commitTime is the date on the pages, so that a build of the same commit writes the same pages on any day.
-func commitTime() time.Time {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return time.Time{}
+// sourceDate says when the source was made (reproducible-builds.org/specs/source-date-epoch), so that the pages of one commit are the same
+// on any day.
+const sourceDate = "SOURCE_DATE_EPOCH"
+
+// dateOfPages returns the zero time if nobody says.
+func dateOfPages() (time.Time, error) {
+	text := os.Getenv(sourceDate)
+	if text == "" {
+		return time.Time{}, nil
 	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.time" {
-			at, err := time.Parse(time.RFC3339, s.Value)
-			if err == nil {
-				return at
-			}
-		}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read %s, which is seconds since 1970: %w", sourceDate, err)
 	}
-	return time.Time{}
+	return time.Unix(seconds, 0), nil
 }

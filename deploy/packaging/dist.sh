@@ -20,13 +20,14 @@ version() {
   fi
 }
 VERSION=$(version)
-# 'go build' notes by itself that the tree differs from the commit; so does the name.
+REVISION=$(git rev-parse --short=12 HEAD)
 [[ -z $(git status --porcelain) ]] || VERSION+=+dirty
 export VERSION
 
 build() { # build ARCH
   echo "building hacluster $VERSION for linux/$1"
-  GOARCH=$1 go build -trimpath -buildvcs=true -ldflags "-s -w -buildid= -X main.version=$VERSION" -o "$dist/hacluster_${VERSION}_linux_$1" ./cmd/hacluster
+  GOARCH=$1 go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=$VERSION -X main.revision=$REVISION" \
+    -o "$dist/hacluster_${VERSION}_linux_$1" ./cmd/hacluster
 }
 
 # What is the same on every architecture. The program that writes it is the one for this machine.

@@ -14,7 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
+	"strconv"
 	"time"
 )
 
@@ -46,18 +46,21 @@ func run(ctx context.Context, program, version, licenses string) error {
 			return err
 		}
 	}
+	at, err := created()
+	if err != nil {
+		return err
+	}
 	sum := sha256.Sum256(data)
 	enc := json.NewEncoder(os.Stdout)
 	enc.SetIndent("", "  ")
-	return enc.Encode(describe(info, filepath.Base(program), version, hex.EncodeToString(sum[:])))
+	return enc.Encode(describe(info, filepath.Base(program), version, hex.EncodeToString(sum[:]), at))
 }
 
-// created is the time of the commit, so that the document is the same whenever it is made.
-func created(info *debug.BuildInfo) string {
-	for _, s := range info.Settings {
-		if s.Key == "vcs.time" {
-			return s.Value
-		}
+// created reads SOURCE_DATE_EPOCH, so that the document is the same whenever it is made.
+func created() (string, error) {
+	seconds, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64)
+	if err != nil {
+		return "", fmt.Errorf("read SOURCE_DATE_EPOCH, the time of the commit in seconds since 1970: %w", err)
 	}
-	return time.Unix(0, 0).UTC().Format(time.RFC3339)
+	return time.Unix(seconds, 0).UTC().Format(time.RFC3339), nil
 }

@@ -24,12 +24,11 @@ func TestDocument(t *testing.T) {
 			{Path: "example.org/b/v2", Version: "v2.0.0+incompatible"},
 			{Path: "example.org/old", Version: "v1.0.0", Replace: &debug.Module{Path: "example.org/new", Version: "v1.0.1"}},
 		},
-		Settings: []debug.BuildSetting{{Key: "vcs.time", Value: "2026-11-23T05:00:00Z"}},
 	}
 	var got bytes.Buffer
 	enc := json.NewEncoder(&got)
 	enc.SetIndent("", "  ")
-	if err := enc.Encode(describe(info, "program_1.0_linux_amd64", "1.0", strings.Repeat("0", 64))); err != nil {
+	if err := enc.Encode(describe(info, "program_1.0_linux_amd64", "1.0", strings.Repeat("0", 64), "2026-11-23T05:00:00Z")); err != nil {
 		t.Fatal(err)
 	}
 	const golden = "testdata/program.spdx.json"

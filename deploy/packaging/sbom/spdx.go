@@ -58,15 +58,15 @@ type relationship struct {
 	To   string `json:"relatedSpdxElement"`
 }
 
-// describe returns the bill of materials of the program with this file name, version and SHA-256.
-func describe(info *debug.BuildInfo, name, version, sum string) document {
+// describe returns the bill of materials of the program with this file name, version, SHA-256 and date (RFC 3339).
+func describe(info *debug.BuildInfo, name, version, sum, date string) document {
 	program := module(info.Main.Path, version)
 	program.Purpose, program.LicenseDeclared = "APPLICATION", "Apache-2.0"
 	program.Checksums = []checksum{{"SHA256", sum}}
 	doc := document{
 		Version: "SPDX-2.3", DataLicense: "CC0-1.0", ID: "SPDXRef-DOCUMENT", Name: name,
 		Namespace:     fmt.Sprintf("https://%s/spdx/%s-%s", info.Main.Path, name, sum),
-		Creation:      creation{Created: created(info), Creators: []string{"Organization: hacluster"}},
+		Creation:      creation{Created: date, Creators: []string{"Organization: hacluster"}},
 		Packages:      []component{program},
 		Relationships: []relationship{{"SPDXRef-DOCUMENT", "DESCRIBES", program.ID}},
 	}

@@ -126,6 +126,10 @@ func settle(root, name string) error {
 	} {
 		errs = append(errs, os.WriteFile(filepath.Join(root, file), []byte(text), 0o644))
 	}
+	// dpkg would have the index of all man pages made anew each time.
+	if err := os.Remove(filepath.Join(root, "var/lib/man-db/auto-update")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		errs = append(errs, err)
+	}
 	for _, unit := range []string{"systemd-timesyncd", "systemd-firstboot", "systemd-pstore", "systemd-sysctl", "systemd-modules-load"} {
 		errs = append(errs, maskUnit(root, unit+".service"))
 	}
