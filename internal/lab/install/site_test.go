@@ -115,7 +115,7 @@ func (s *site) speakTo(t *testing.T) {
 	}
 }
 
-// boot starts a machine. With systemd as its program it is up when this returns.
+// boot starts a machine with this program as its PID 1.
 func (s *site) boot(name string, program ...string) *machine {
 	s.t.Helper()
 	disk, cgroup := s.t.TempDir(), s.makeCgroup(name)
@@ -133,6 +133,14 @@ func (s *site) boot(name string, program ...string) *machine {
 		}
 		must(s.t, h.Kill())
 		s.removeCgroup(cgroup)
+	})
+	// Until then its root is the real one, and a command would change that.
+	m.await("its own root", func() error {
+		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", h.Pid()))
+		if err == nil && strings.TrimSpace(string(name)) != filepath.Base(program[0]) {
+			err = fmt.Errorf("PID 1 is %s", name)
+		}
+		return err
 	})
 	return m
 }
