@@ -3,6 +3,7 @@
 
 VERSION        ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOLANGCI_LINT  := v2.15.0
+NFPM           := v2.43.0
 TOOLS          := $(CURDIR)/build/tools
 MOTO           := $(CURDIR)/build/moto
 LDFLAGS        := -s -w -X main.version=$(VERSION)
@@ -18,7 +19,8 @@ TERRAFORM_NEEDS := haproxy:haproxy shellcheck:shellcheck systemd-analyze:systemd
 AWS_LAB        := deploy/terraform/examples/lab
 ARCH           ?= arm64
 AWS_LAB_VARS    = -var architecture=$(ARCH) -var program_file=$(CURDIR)/build/aws/$(ARCH)/hacluster
-TEST_NEEDS     := $(LAB_NEEDS) tcpdump:tcpdump tshark:tshark wrk:wrk keepalived:keepalived prometheus:prometheus /usr/bin/aws:awscli pgrep:procps shellcheck:shellcheck systemd-analyze:systemd
+DIST_NEEDS     := git:git gzip:gzip dpkg-deb:dpkg rpm:rpm man:man-db nsenter:util-linux ss:iproute2 pidof:sysvinit-utils $(LAB_NEEDS)
+TEST_NEEDS     := $(LAB_NEEDS) tcpdump:tcpdump tshark:tshark wrk:wrk keepalived:keepalived prometheus:prometheus /usr/bin/aws:awscli pgrep:procps shellcheck:shellcheck systemd-analyze:systemd man:man-db
 
 # $(call install,pairs) installs the Debian packages whose commands are missing.
 define install
@@ -33,8 +35,8 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test interop terraform-check aws-lab-up aws-lab-test aws-lab-down aws-lab-program conformance model model-deep sim sim-mutants chaos chaos-killed soak-hang bench bench-quick \
-        costs microbench fleet lint fuzz lab-faults setup-lab setup-model setup-chaos setup-test setup-bench setup-terraform clean
+.PHONY: help build dist dist-test dist-reproduce demo test interop terraform-check aws-lab-up aws-lab-test aws-lab-down aws-lab-program conformance model model-deep sim sim-mutants chaos chaos-killed soak-hang bench bench-quick \
+        costs microbench fleet lint fuzz lab-faults setup-lab setup-model setup-chaos setup-test setup-bench setup-terraform setup-dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +44,15 @@ help: ## list the targets
 build: ## build bin/hacluster and bin/hacluster-lab
 	@echo "building bin/hacluster and bin/hacluster-lab (the first time takes a minute or two: the AWS SDK is large)"
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/hacluster ./cmd/hacluster-lab
+
+dist: $(TOOLS)/nfpm-$(NFPM) ## packages, binaries, bills of materials and checksums for amd64 and arm64, in build/dist
+	deploy/packaging/dist.sh $<
+
+dist-test: setup-dist dist ## install, use, upgrade and purge the package on machines with real systemd, by docs/INSTALL.md (about 2 minutes)
+	HACLUSTER_DIST=$(CURDIR)/build/dist go test -race -count=1 -timeout 10m ./deploy/packaging/... ./internal/lab/install
+
+dist-reproduce: dist ## build the packages of the last commit again, elsewhere: the same bytes
+	deploy/packaging/reproduce.sh $(TOOLS)/nfpm-$(NFPM)
 
 demo: setup-lab build ## break a real three-node cluster in namespaces and show what clients notice
 	@bin/hacluster-lab demo --out build/demo
@@ -130,6 +141,9 @@ setup-terraform:
 setup-bench:
 	$(call install,$(LAB_NEEDS) keepalived:keepalived /usr/bin/aws:awscli)
 
+setup-dist:
+	$(call install,$(DIST_NEEDS))
+
 setup-lab:
 	$(call install,$(LAB_NEEDS))
 
@@ -147,6 +161,12 @@ $(TOOLS)/golangci-lint-$(GOLANGCI_LINT):
 	@mkdir -p $(TOOLS)
 	@GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
 	@mv $(TOOLS)/golangci-lint $@
+
+$(TOOLS)/nfpm-$(NFPM):
+	@echo "building nfpm $(NFPM) into build/tools (once, some minutes)"
+	@mkdir -p $(TOOLS)
+	@GOBIN=$(TOOLS) go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM)
+	@mv $(TOOLS)/nfpm $@
 
 $(MOTO)/bin/moto_server: eip/conformance/requirements.txt
 	@python3 -c 'import ensurepip' 2>/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; }

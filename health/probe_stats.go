@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"strconv"
 	"strings"
@@ -63,6 +64,9 @@ func (e stoppingError) Error() string {
 
 func (p statsProber) ask(ctx context.Context, asked func()) (info, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", p.socket)
+	if errors.Is(err, fs.ErrPermission) {
+		return info{}, fmt.Errorf("%w: give it to the agent's group in haproxy.cfg, 'stats socket %s group GROUP mode 660 level user'", err, p.socket)
+	}
 	if err != nil {
 		return info{}, err
 	}

@@ -119,7 +119,7 @@ func (c *processCheck) explainAbsence(s snapshot) string {
 	if len(s.processes) > 0 || !c.fs.hidden() {
 		return ""
 	}
-	return fmt.Sprintf("; %s hides other users' processes (hidepid): run hacluster as root or mount it with hidepid=0", c.cfg.ProcRoot)
+	return fmt.Sprintf("; %s hides other users' processes (hidepid, or ProtectProc= of the unit): run hacluster as root or mount it with hidepid=0", c.cfg.ProcRoot)
 }
 
 func (c *processCheck) logTakeover(before process) {

@@ -104,7 +104,7 @@ func TestHiddenProcIsSaidSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, m)
-	want := "no haproxy process found; " + fs.root + " hides other users' processes (hidepid): run hacluster as root or mount it with hidepid=0"
+	want := "no haproxy process found; " + fs.root + " hides other users' processes (hidepid, or ProtectProc= of the unit): run hacluster as root or mount it with hidepid=0"
 	waitFor(t, time.Second, "the reason", func() bool { return m.Status().Reason == want })
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/hacluster/hacluster/internal/hooks"
 	"github.com/hacluster/hacluster/internal/keyring"
 	"github.com/hacluster/hacluster/internal/metrics"
+	"github.com/hacluster/hacluster/internal/sdnotify"
 )
 
 // startWithin bounds what is looked up and tried before the agent takes part: IMDS and the DryRuns.
@@ -58,10 +59,15 @@ func runAgent(ctx context.Context, cfg config.Config, again *reloader) error {
 	if err := hideMemory(); err != nil {
 		return err
 	}
+	manager, err := sdnotify.FromEnvironment(log)
+	if err != nil {
+		return err
+	}
 	a, err := openAgent(ctx, cfg, again)
 	if err != nil {
 		return err
 	}
+	a.manager = manager
 	log.Info("agent started", zap.String("version", version), zap.String("state", string(controller.Init)))
 	err = a.run(ctx)
 	if err == nil || errors.Is(err, context.Canceled) {
@@ -83,6 +89,8 @@ type agent struct {
 	hooks  *hooks.Runner
 	keys   *keyring.Keyring // nil: the nodes talk over plain TCP
 	again  *reloader
+	// manager is systemd, or nobody.
+	manager *sdnotify.Manager
 
 	metrics *metrics.Metrics
 	sources metrics.Sources // what they are read from
@@ -97,6 +105,7 @@ func (a *agent) run(stop context.Context) error {
 	var g errgroup.Group
 	g.Go(func() error { return a.hooks.Run(notifying) })
 	err := a.serve(stop)
+	a.manager.Stopping()
 	ended()
 	return errors.Join(err, g.Wait())
 }
@@ -124,6 +133,8 @@ func (a *agent) serve(stop context.Context) error {
 		defer context.AfterFunc(stop, end)()
 		return a.driver.Run(driving)
 	})
+	g.Go(func() error { return a.manager.Watch(ctx, a.driver.Alive) })
+	a.manager.Ready()
 	return g.Wait()
 }
 
@@ -182,7 +193,7 @@ func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller
 	if err := a.openWireIfNeeded(cfg, log); err != nil {
 		return err
 	}
-	socket, err := adminapi.Listen(ctx, cfg.Admin.Socket)
+	socket, err := adminapi.Listen(ctx, cfg.Admin.Socket, cfg.Admin.Group)
 	if err != nil {
 		return err
 	}

@@ -269,8 +269,8 @@ func TestFirstBootWaits(t *testing.T) {
 		return strings.Contains(status, "node-b") && strings.Contains(status, "node-c")
 	})
 	t.Log(status)
-	if info, err := os.Stat(n.socket()); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("admin socket: %v, %v: want mode 0600", info.Mode(), err)
+	if info, err := os.Stat(n.socket()); err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("admin socket: %v, %v: want mode 0660", info.Mode(), err)
 	}
 	must(t, cmd.Process.Signal(syscall.SIGTERM))
 	if err := cmd.Wait(); err != nil {

@@ -54,6 +54,6 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.AddCommand(agentCommand(), statusCommand(), transferCommand(), drainCommand(), undrainCommand(), reloadCommand(),
-		membersCommand(), joinCommand(), removeCommand(), configCommand(), tlsCommand(), vrrpCommand(), versionCommand())
+		membersCommand(), joinCommand(), removeCommand(), configCommand(), tlsCommand(), vrrpCommand(), versionCommand(), docsCommand())
 	return root
 }

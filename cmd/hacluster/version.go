@@ -10,8 +10,11 @@ import (
 	"github.com/hacluster/hacluster/fsm"
 )
 
-// version is set by the Makefile with -ldflags -X.
-var version = "dev"
+// Both are set with -ldflags -X. Without revision the commit is what the go command noted, if it could: it does not in a linked work tree.
+var (
+	version  = "dev"
+	revision = ""
+)
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
@@ -25,6 +28,9 @@ func versionCommand() *cobra.Command {
 }
 
 func commit() string {
+	if revision != "" {
+		return revision
+	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" && len(s.Value) >= 12 {

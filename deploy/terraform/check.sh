@@ -94,8 +94,9 @@ fi
 export HACLUSTER_TF_PROVIDERS=yes # for the Go tests: terraform init works
 
 step "terraform validate, terraform test"
-rm -rf "$build/work"
+rm -rf "$build/work" "$build/systemd"
 cp -r "$source" "$build/work" # init writes beside the sources
+cp -r deploy/systemd "$build/systemd" # the modules' ../../../systemd
 for dir in modules/node-files modules/hacluster examples/lab; do
   echo "-- $dir"
   terraform -chdir="$build/work/$dir" init -backend=false -no-color >"$build/init.log" || { cat "$build/init.log" >&2; exit 1; }

@@ -3,11 +3,13 @@ package adminapi
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,7 +47,7 @@ func (a *agent) RequestDrain(_ context.Context, node fsm.NodeName, drained bool)
 func serve(t *testing.T, a *agent) (*Client, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	l, err := Listen(t.Context(), path)
+	l, err := Listen(t.Context(), path, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,16 +132,15 @@ func TestReloadPassesTheAnswerOn(t *testing.T) {
 }
 
 func TestListen(t *testing.T) {
-	t.Run("mode 0600 from the first moment", func(t *testing.T) {
+	t.Run("for the agent's own group", func(t *testing.T) {
 		_, path := serve(t, &agent{})
-		info, err := os.Stat(path)
-		if err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%v, %v", info.Mode(), err)
+		if mode, gid := access(t, path); mode != 0o660 || gid != os.Getegid() {
+			t.Errorf("mode %v, group %d", mode, gid)
 		}
 	})
 	t.Run("a living agent's socket is left alone", func(t *testing.T) {
 		_, path := serve(t, &agent{})
-		if _, err := Listen(t.Context(), path); err == nil || !strings.Contains(err.Error(), "another agent") {
+		if _, err := Listen(t.Context(), path, ""); err == nil || !strings.Contains(err.Error(), "another agent") {
 			t.Errorf("second listener: %v", err)
 		}
 	})
@@ -151,7 +152,7 @@ func TestListen(t *testing.T) {
 		}
 		crashed.SetUnlinkOnClose(false)
 		_ = crashed.Close()
-		l, err := Listen(t.Context(), path)
+		l, err := Listen(t.Context(), path, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -162,11 +163,46 @@ func TestListen(t *testing.T) {
 		if err := os.WriteFile(path, []byte("data"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Listen(t.Context(), path)
+		_, err := Listen(t.Context(), path, "")
 		if b, _ := os.ReadFile(path); err == nil || string(b) != "data" {
 			t.Errorf("error %v, content %q", err, b)
 		}
 	})
+}
+
+func access(t *testing.T, path string) (fs.FileMode, int) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Mode().Perm(), int(info.Sys().(*syscall.Stat_t).Gid)
+}
+
+// TestListenForAGroup: its members may use the command line, and nobody is let in before the socket is theirs.
+func TestListenForAGroup(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: only root can give a file to any group")
+	}
+	for _, group := range []string{"daemon", "1"} {
+		path := filepath.Join(t.TempDir(), "admin.sock")
+		l, err := Listen(t.Context(), path, group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mode, gid := access(t, path); mode != 0o660 || gid != 1 {
+			t.Errorf("group %s: mode %v, group %d", group, mode, gid)
+		}
+		_ = l.Close()
+	}
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	_, err := Listen(t.Context(), path, "no-such-group")
+	if err == nil || !strings.Contains(err.Error(), "admin.group") || !strings.Contains(err.Error(), "groupadd no-such-group") {
+		t.Errorf("a group that is none: %v", err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("a socket is left behind")
+	}
 }
 
 // TestStatusTellsWhatIsOddOnTheWire: who was heard, by the node's name where it has one, and what an operator should look at; the
@@ -238,7 +274,7 @@ func TestListenKeepsOut(t *testing.T) {
 			if err := os.Chmod(dir, mode); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Listen(t.Context(), filepath.Join(dir, "admin.sock")); err == nil || !strings.Contains(err.Error(), "in the agent's place") {
+			if _, err := Listen(t.Context(), filepath.Join(dir, "admin.sock"), ""); err == nil || !strings.Contains(err.Error(), "in the agent's place") {
 				t.Errorf("mode %v: %v", mode, err)
 			}
 		}
@@ -253,11 +289,11 @@ func TestListenKeepsOut(t *testing.T) {
 		if err := os.Symlink(theirs, path); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Listen(t.Context(), path); err == nil || !strings.Contains(err.Error(), "another agent") {
+		if _, err := Listen(t.Context(), path, ""); err == nil || !strings.Contains(err.Error(), "another agent") {
 			t.Errorf("it answers: %v", err)
 		}
 		_ = l.Close() // which removes it: now the link leads nowhere
-		if l, err := Listen(t.Context(), path); err == nil {
+		if l, err := Listen(t.Context(), path, ""); err == nil {
 			t.Errorf("listens through a link, at %v", l.Addr())
 			_ = l.Close()
 		}
@@ -274,7 +310,7 @@ func TestListenKeepsOut(t *testing.T) {
 		if err := os.Symlink(precious, path); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Listen(t.Context(), path)
+		_, err := Listen(t.Context(), path, "")
 		if b, _ := os.ReadFile(precious); err == nil || string(b) != "data" {
 			t.Errorf("error %v, content %q", err, b)
 		}

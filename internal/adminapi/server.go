@@ -10,7 +10,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -53,8 +55,9 @@ type Server struct {
 	reload      func() (Reloaded, error)
 }
 
-// Listen opens the socket with mode 0600. A socket left by a crashed agent is replaced; one that answers is an error.
-func Listen(ctx context.Context, path string) (net.Listener, error) {
+// Listen opens the socket for the agent's user and for the members of group, a name or a number; empty: the group that the agent runs as. A
+// socket left by a crashed agent is replaced; one that answers is an error.
+func Listen(ctx context.Context, path, group string) (net.Listener, error) {
 	if err := removeStale(ctx, path); err != nil {
 		return nil, err
 	}
@@ -65,12 +68,15 @@ func Listen(ctx context.Context, path string) (net.Listener, error) {
 	if err := checkDir(dir); err != nil {
 		return nil, err
 	}
-	// The mode must be right from the first moment, so the umask does it.
+	// Nobody else may get in before the group is right, so the umask does it.
 	old := syscall.Umask(0o177)
 	l, err := new(net.ListenConfig).Listen(ctx, "unix", path)
 	syscall.Umask(old)
 	if err != nil {
 		return nil, fmt.Errorf("listen on admin.socket %s: %w", path, err)
+	}
+	if err := letIn(path, group); err != nil {
+		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
@@ -87,6 +93,34 @@ func checkDir(dir string) error {
 			"use one of its own, such as /run/hacluster, or run 'chmod o-w %s'", dir, mode, dir)
 	}
 	return nil
+}
+
+// letIn opens the socket to the group.
+func letIn(path, group string) error {
+	if group != "" {
+		gid, err := groupID(group)
+		if err != nil {
+			return err
+		}
+		if err := os.Chown(path, -1, gid); err != nil {
+			return fmt.Errorf("give admin.socket to group %s; the agent's user must be in it (SupplementaryGroups=%s in its unit): %w", group, group, err)
+		}
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return fmt.Errorf("open admin.socket to its group: %w", err)
+	}
+	return nil
+}
+
+func groupID(group string) (int, error) {
+	if gid, err := strconv.Atoi(group); err == nil {
+		return gid, nil
+	}
+	found, err := user.LookupGroup(group)
+	if err != nil {
+		return 0, fmt.Errorf("look up admin.group; create it with 'groupadd %s', or name another: %w", group, err)
+	}
+	return strconv.Atoi(found.Gid)
 }
 
 func removeStale(ctx context.Context, path string) error {

@@ -1,5 +1,5 @@
-// Package adminapi is the local control socket of an agent: HTTP over a unix socket of mode 0600, and the client that the
-// command line uses. It answers what is, and takes the operator's requests; it decides nothing.
+// Package adminapi is the local control socket of an agent: HTTP over a unix socket that one group may use, and the client
+// that the command line uses. It answers what is, and takes the operator's requests; it decides nothing.
 package adminapi
 
 import (

@@ -161,6 +161,7 @@ type Damping struct {
 // Admin is the local control socket.
 type Admin struct {
 	Socket string `yaml:"socket"`
+	Group  string `yaml:"group"` // whose members may use it: a name or a number; empty: the group that the agent runs as
 }
 
 // Log says how the agent logs.

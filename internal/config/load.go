@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"reflect"
 
@@ -15,13 +16,16 @@ import (
 // maxSize bounds what is read; a cluster of nine nodes with every key needs a few kilobytes.
 const maxSize = 1 << 20
 
-// Load reads and checks the file at path. The error is an [Errors] unless the file could not be read.
+// Load reads and checks the file at path. The error is an [Errors] unless the file could not be read, or anybody may write it.
 func Load(path string) (Config, error) { return LoadAs(path, "") }
 
 // LoadAs is [Load] for the node of the given name, whatever the file and the hostname say. It lets one machine check
 // the file of another.
 func LoadAs(path, node string) (Config, error) {
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return Config{}, fmt.Errorf("open configuration; run 'chmod 0640 %s' and 'chgrp' to the group that the agent runs as: %w", path, err)
+	}
 	if err != nil {
 		return Config{}, fmt.Errorf("open configuration: %w", err)
 	}

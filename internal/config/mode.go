@@ -5,7 +5,8 @@ import (
 	"os"
 )
 
-// checkMode refuses a file that everybody may write to: it says what is run, and where requests to EC2 go.
+// checkMode refuses a file that everybody may write to: it says what is run, and where requests to EC2 go. What is no file, a
+// pipe for example, has no say.
 func checkMode(f *os.File) error {
 	const otherWrite = 0o002
 	info, err := f.Stat()

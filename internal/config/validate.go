@@ -51,6 +51,7 @@ func (c *Config) validate(d *document) {
 	c.Hooks.validate(d)
 	d.checkSocket("admin.socket", c.Admin.Socket)
 	c.HTTP.validate(d)
+	d.checkMatchIfSet("admin.group", c.Admin.Group, `[a-zA-Z_][a-zA-Z0-9_.-]{0,31}|[0-9]{1,10}`, "the name of a group, or its number, for example ops")
 	d.checkOneOf("log.format", c.Log.Format, "json", "console")
 	d.checkOneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 }

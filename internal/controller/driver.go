@@ -138,7 +138,7 @@ type leadership struct {
 }
 
 type ask struct {
-	event func(Op) Event
+	event func(Op) Event // nil: only whether the loop turns
 	reply chan<- Reply
 }
 

@@ -75,6 +75,9 @@ func readFile(path string, private bool) ([]byte, error) {
 		return nil, fmt.Errorf("%s has %d bytes: is this the right file?", path, info.Size())
 	}
 	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("read %s; 'chown' it to the user that the agent runs as: %w", path, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}

@@ -77,7 +77,6 @@ type Rendered struct {
 	UserData   map[string]string `json:"user_data"`
 	Policies   map[string]string `json:"policies"`
 	Configs    map[string]string `json:"configs"`
-	Units      map[string]string `json:"units"`
 	Bootstraps map[string]string `json:"bootstraps"`
 }
 
@@ -106,10 +105,11 @@ func Render(ctx context.Context, modules, work string, values Values) (Rendered,
 	return r, nil
 }
 
-// layOut copies the modules, so that nothing is written beside them.
+// layOut copies the modules and what they read of deploy, so that nothing is written beside them.
 func layOut(modules, work string, values Values) error {
-	for _, dir := range []string{"modules/node-files", "examples/lab/templates"} {
-		if err := os.CopyFS(filepath.Join(work, dir), os.DirFS(filepath.Join(modules, dir))); err != nil {
+	deploy := filepath.Dir(modules)
+	for _, dir := range []string{"terraform/modules/node-files", "terraform/examples/lab/templates", "systemd"} {
+		if err := os.CopyFS(filepath.Join(work, dir), os.DirFS(filepath.Join(deploy, dir))); err != nil {
 			return err
 		}
 	}

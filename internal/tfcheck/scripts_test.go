@@ -89,7 +89,7 @@ func runBootstrap(t *testing.T, script string, faults ...string) string {
 	}
 	standIn := fmt.Sprintf("#!/bin/sh\nname=$(basename \"$0\")\necho \"$name $*\" >>%q\nWORK=%q\ncase $name in\n%s\ngetent) exit 2 ;;\nesac\n",
 		log, dir, strings.Join(faults, "\n"))
-	for _, name := range []string{"aws", "curl", "sha256sum", "install", "useradd", "getent", "systemctl", "haproxy", "hacluster", "dpkg", "apt-get", "sleep",
+	for _, name := range []string{"aws", "curl", "sha256sum", "install", "useradd", "usermod", "getent", "systemctl", "haproxy", "hacluster", "dpkg", "apt-get", "sleep",
 		"chmod", "amazon-cloudwatch-agent-ctl"} {
 		if err := os.WriteFile(filepath.Join(bin, name), []byte(standIn), 0o700); err != nil {
 			t.Fatal(err)

@@ -110,10 +110,12 @@ func TestTyposAreFound(t *testing.T) {
 		t.Skip("NOT TESTED: names of arguments; 'make terraform-check' does")
 	}
 	work := t.TempDir()
-	if err := os.CopyFS(work, os.DirFS(modules+"/modules")); err != nil {
-		t.Fatal(err)
+	for _, part := range []string{"terraform/modules", "systemd"} {
+		if err := os.CopyFS(filepath.Join(work, part), os.DirFS(filepath.Join(modules, "..", part))); err != nil {
+			t.Fatal(err)
+		}
 	}
-	dir := filepath.Join(work, "hacluster")
+	dir := filepath.Join(work, "terraform/modules/hacluster")
 	if _, err := terraform(t.Context(), dir, "init", "-backend=false"); err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ variable "shell_access" { type = bool }
 variable "disassociate_anywhere" { type = bool }
 
 module "node_files" {
-  source = "./modules/node-files"
+  source = "./terraform/modules/node-files"
 
   cluster               = var.cluster
   region                = var.region
@@ -28,7 +28,7 @@ module "node_files" {
   eip                   = var.eip
   nodes                 = var.nodes
   settings              = var.settings
-  haproxy_config        = templatefile("examples/lab/templates/haproxy.cfg.tftpl", { servers = var.servers })
+  haproxy_config        = templatefile("terraform/examples/lab/templates/haproxy.cfg.tftpl", { servers = var.servers })
   prepare               = var.prepare
   program               = var.program
   tls_parameters        = var.tls_parameters

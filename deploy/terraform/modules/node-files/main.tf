@@ -1,5 +1,6 @@
 locals {
   config_file = "/etc/hacluster/hacluster.yaml"
+  user        = "hacluster-agent"    # that of the unit and of the packages
   tls_dir     = "/etc/hacluster/tls" # where the agent looks unless its configuration says otherwise
 
   configs = { for name, _ in var.nodes : name => templatefile("${path.module}/templates/hacluster.yaml.tftpl", {
@@ -12,15 +13,14 @@ locals {
     insecure      = var.tls_parameters == null
   }) }
 
-  units = { for name, n in var.nodes : name => templatefile("${path.module}/templates/hacluster.service.tftpl", {
-    config_file = local.config_file
-    witness     = n.witness
-  }) }
+  # The unit of the packages, for a program that is where programs without a package are.
+  unit = replace(file("${path.module}/../../../systemd/hacluster.service"), "/usr/bin/hacluster", "/usr/local/bin/hacluster")
 
   bootstraps = { for name, n in var.nodes : name => templatefile("${path.module}/templates/bootstrap.sh.tftpl", {
     region       = var.region
     architecture = var.architecture
     node         = name
+    user         = local.user
     witness      = n.witness
     prepare      = var.prepare
     program      = var.program
@@ -46,7 +46,7 @@ locals {
       { path = "/usr/local/sbin/hacluster-bootstrap", permissions = "0755", content = local.bootstraps[name] },
     ],
     var.program.kind == "package" ? [] : [
-      { path = "/etc/systemd/system/hacluster.service", permissions = "0644", content = local.units[name] },
+      { path = "/etc/systemd/system/hacluster.service", permissions = "0644", content = local.unit },
     ],
     n.witness ? [] : [
       { path = "/etc/haproxy/haproxy.cfg", permissions = "0644", content = var.haproxy_config, defer = true },

@@ -13,11 +13,6 @@ output "configs" {
   value       = local.configs
 }
 
-output "units" {
-  description = "Each node's systemd unit; a package brings its own."
-  value       = local.units
-}
-
 output "bootstraps" {
   description = "Each node's bootstrap script, as it stands in user_data."
   value       = local.bootstraps
