@@ -90,7 +90,7 @@ func Open(cfg Config, sm StateMachine) (*Node, error) {
 	}
 	// Before the port is served: a node with a past must never be taken for a fresh one.
 	n.initialized.Store(n.origin != fresh)
-	n.client = newClient(cfg, n.mux)
+	n.client = newClient(cfg, n.mux.dial)
 	n.phase.set("starting")
 	return n, nil
 }

@@ -24,7 +24,11 @@ const (
 // Call posts in as JSON to path at the named peer and decodes the answer into out; both may be nil, and neither may exceed
 // 1 MiB. An answer other than 2xx is a *CallError. A refused connection comes back at once; otherwise ctx bounds the call.
 func (n *Node) Call(ctx context.Context, peerName, path string, in, out any) error {
-	if _, ok := n.cfg.peer(peerName); !ok {
+	return call(ctx, n.cfg, n.client, peerName, path, in, out)
+}
+
+func call(ctx context.Context, cfg Config, client *http.Client, peerName, path string, in, out any) error {
+	if _, ok := cfg.peer(peerName); !ok {
 		return fmt.Errorf("%w: %q is not configured", ErrUnknownNode, peerName)
 	}
 	body, err := json.Marshal(in)
@@ -39,8 +43,8 @@ func (n *Node) Call(ctx context.Context, peerName, path string, in, out any) err
 		return fmt.Errorf("call %s of %s: %w", path, peerName, err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set(clusterHeader, n.cfg.Cluster)
-	response, err := n.client.Do(request)
+	request.Header.Set(clusterHeader, cfg.Cluster)
+	response, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("call %s of %s: %w", path, peerName, withoutURL(err))
 	}
@@ -79,7 +83,7 @@ func withoutURL(err error) error {
 }
 
 // newClient makes the HTTP client of Call: the host of a URL is the name of a peer.
-func newClient(cfg Config, m *mux) *http.Client {
+func newClient(cfg Config, connect func(ctx context.Context, address, protocol, target string) (net.Conn, error)) *http.Client {
 	dial := func(ctx context.Context, _, hostPort string) (net.Conn, error) {
 		name, _, err := net.SplitHostPort(hostPort)
 		if err != nil {
@@ -89,7 +93,7 @@ func newClient(cfg Config, m *mux) *http.Client {
 		if !ok {
 			return nil, fmt.Errorf("%w: %q is not configured", ErrUnknownNode, name)
 		}
-		return m.dial(ctx, peer.Address, rpcProtocol, name)
+		return connect(ctx, peer.Address, rpcProtocol, name)
 	}
 	return &http.Client{Transport: &http.Transport{
 		DialContext:         dial,

@@ -47,6 +47,7 @@ func (d *Driver) Handler() http.Handler {
 	mux.HandleFunc("POST "+releasePath, d.serveRelease)
 	mux.HandleFunc("POST "+transferPath, d.serveTransfer)
 	mux.HandleFunc("POST "+silencePath, d.serveSilence)
+	mux.HandleFunc("POST "+HeardPath, d.serveHeard)
 	return mux
 }
 
