@@ -56,6 +56,7 @@ func TestDoctorThatCannotExamine(t *testing.T) {
 // A machine that is not in EC2, whose aws: section says everything, with a HAProxy that does not run.
 func TestDoctorFindsAndSaysWhy(t *testing.T) {
 	n := newNode(t)
+	n.replace = []string{"aws: {", `aws: {imds_endpoint: "http://127.0.0.1:1", `}
 	file := n.config()
 	stdout, stderr, code := n.examine("--config", file, "--json")
 	var report struct {

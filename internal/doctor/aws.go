@@ -186,7 +186,11 @@ func (f *facts) examineClock(context.Context) Finding {
 	if contact, ok := client.Contact(); !ok || contact.Date.IsZero() {
 		return skip("not known: EC2 was not reached, and its clock is what this one is compared with")
 	}
-	text := fmt.Sprintf("it is %v %s EC2's", offset.Abs().Round(time.Second), map[bool]string{true: "ahead of", false: "behind"}[offset > 0])
+	side := "behind"
+	if offset > 0 {
+		side = "ahead of"
+	}
+	text := fmt.Sprintf("it is %v %s EC2's", offset.Abs().Round(time.Second), side)
 	const remedy = "run chrony with 'server 169.254.169.123 prefer iburst' (Amazon Time Sync Service), and see 'chronyc tracking'"
 	switch {
 	case offset.Abs() > clockFail:

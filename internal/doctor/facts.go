@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hacluster/hacluster/eip"
@@ -47,6 +48,8 @@ type facts struct {
 	keys        func() (*keyring.Keyring, error)
 	caller      func() (*election.Caller, error)
 	peers       func() []peer
+
+	opened atomic.Pointer[election.Caller] // by caller; to be closed
 }
 
 // target is where this node wants the Elastic IP.
@@ -107,7 +110,7 @@ func newFacts(ctx context.Context, cfg Config) *facts {
 
 // close ends what the facts have opened. Checks that are late may still use it, and get errors.
 func (f *facts) close() {
-	if caller, err := f.caller(); err == nil {
+	if caller := f.opened.Load(); caller != nil {
 		caller.Close()
 	}
 }

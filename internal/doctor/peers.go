@@ -43,8 +43,7 @@ func (f *facts) examineCertificate(context.Context) Finding {
 	case errors.Is(err, fs.ErrPermission):
 		return skip("this user may not read it: %v: run hacluster doctor as root", err)
 	case err != nil:
-		text, remedy, _ := strings.Cut(err.Error(), "; ")
-		return fail(text, remedy)
+		return fail(err.Error(), fmt.Sprintf("see 'hacluster tls show %s', and docs/TLS.md", f.cfg.File.TLS.Cert))
 	}
 	e := keys.Expiry()
 	text := fmt.Sprintf("%s, valid until %s", e.Certificate, e.NotAfter.UTC().Format(time.DateTime))
@@ -63,7 +62,9 @@ func (f *facts) newCaller() (*election.Caller, error) {
 	if keys != nil {
 		cfg.Security = keys
 	}
-	return election.NewCaller(cfg), nil
+	caller := election.NewCaller(cfg)
+	f.opened.Store(caller)
+	return caller, nil
 }
 
 // visitAll asks all peers at once who they are.

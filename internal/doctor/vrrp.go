@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/hacluster/hacluster/internal/adminapi"
@@ -35,22 +37,35 @@ func (f *facts) examineVRRP(ctx context.Context) []Finding {
 	if f.cfg.File.Self().Witness && !f.cfg.File.Raft.Hints {
 		return []Finding{skip("a witness without hints takes no part")}
 	}
-	mine := f.listen(ctx)
-	found := f.notices()
-	for _, p := range f.peers() {
-		var theirs controller.Heard
-		if p.err == nil {
-			theirs, p.err = f.ask(ctx, p.Name)
+	verdicts := f.judgeWires(ctx)
+	_, alone := f.agent()
+	failed := slices.ContainsFunc(verdicts, func(v Finding) bool { return v.Status == Fail })
+	if failed && alone == nil && f.wait(ctx) { // who has only just become Master may not have begun
+		if again := f.judgeWires(ctx); ctx.Err() == nil {
+			verdicts = again
 		}
-		verdict := f.judgeWire(p, mine, theirs)
-		if verdict.Status == Fail && f.wait(ctx) { // who has only just become Master may not have begun
-			if theirs, err := f.ask(ctx, p.Name); err == nil {
-				verdict = f.judgeWire(p, f.listen(ctx), theirs)
-			}
-		}
-		found = append(found, verdict.about(p.Name))
 	}
-	return found
+	return append(f.notices(), verdicts...)
+}
+
+// judgeWires looks once at the ways between this node and each other. It asks first and listens then: who has said that it is Master was
+// so all the while.
+func (f *facts) judgeWires(ctx context.Context) []Finding {
+	peers := slices.Clone(f.peers())
+	theirs := make([]controller.Heard, len(peers))
+	var asking sync.WaitGroup
+	for i := range peers {
+		if p := &peers[i]; p.err == nil {
+			asking.Go(func() { theirs[i], p.err = f.ask(ctx, p.Name) })
+		}
+	}
+	asking.Wait()
+	mine := f.listen(ctx)
+	var verdicts []Finding
+	for i, p := range peers {
+		verdicts = append(verdicts, f.judgeWire(p, mine, theirs[i]).about(p.Name))
+	}
+	return verdicts
 }
 
 // silence is how long the adverts of a Master may stay away.
@@ -130,9 +145,9 @@ func (f *facts) judgeWay(d direction) Finding {
 
 // listen asks the agent what it hears, or listens for a while if there is none.
 func (f *facts) listen(ctx context.Context) ears {
-	ctx, cancel := context.WithTimeout(ctx, agentWithin+vrrpAtMost)
+	asking, cancel := context.WithTimeout(ctx, agentWithin)
 	defer cancel()
-	status, err := adminapi.NewClient(f.cfg.File.Admin.Socket).Status(ctx)
+	status, err := adminapi.NewClient(f.cfg.File.Admin.Socket).Status(asking)
 	if err == nil {
 		return earsOf(status)
 	}
@@ -165,6 +180,9 @@ func (f *facts) listenAlone(ctx context.Context) (controller.Heard, error) {
 	}
 	defer conn.Close()
 	until := time.Now().Add(min(f.silence(), vrrpAtMost))
+	if end, ok := ctx.Deadline(); ok && end.Before(until) {
+		until = end
+	}
 	if err := conn.SetReadDeadline(until); err != nil {
 		return heard, err
 	}
