@@ -66,46 +66,57 @@ var errNoMetadata = errors.New("it needs the instance metadata (imds)")
 
 func newFacts(ctx context.Context, cfg Config) *facts {
 	f := &facts{cfg: cfg}
-	f.agent = sync.OnceValues(func() (adminapi.Status, error) {
-		ctx, cancel := context.WithTimeout(ctx, agentWithin)
-		defer cancel()
-		return adminapi.NewClient(cfg.File.Admin.Socket).Status(ctx)
-	})
-	f.token = sync.OnceValue(func() error {
-		ctx, cancel := context.WithTimeout(ctx, tokenWithin)
-		defer cancel()
-		return eip.ProbeMetadata(ctx, cfg.File.AWS.IMDSEndpoint)
-	})
-	f.metadata = sync.OnceValues(func() (eip.Metadata, error) {
-		if f.token() != nil {
-			return eip.Metadata{}, errNoMetadata
-		}
-		ctx, cancel := context.WithTimeout(ctx, metadataWithin)
-		defer cancel()
-		return eip.ReadMetadata(ctx, cfg.File.AWS.IMDSEndpoint)
-	})
+	f.agent = sync.OnceValues(func() (adminapi.Status, error) { return f.askAgent(ctx) })
+	f.token = sync.OnceValue(func() error { return f.askToken(ctx) })
+	f.metadata = sync.OnceValues(func() (eip.Metadata, error) { return f.readMetadata(ctx) })
 	f.target = sync.OnceValues(func() (target, error) { return f.findTarget(ctx) })
 	f.client = sync.OnceValues(func() (*eip.Client, error) { return f.openClient(ctx) })
 	f.credentials = sync.OnceValues(func() (eip.Credentials, error) { return f.fetchCredentials(ctx) })
-	f.address = sync.OnceValues(func() (eip.Details, error) {
-		if _, err := f.credentials(); err != nil {
-			return eip.Details{}, err
-		}
-		client, err := f.client()
-		if err != nil {
-			return eip.Details{}, err
-		}
-		return client.Inspect(ctx)
-	})
-	f.keys = sync.OnceValues(func() (*keyring.Keyring, error) {
-		if cfg.Keyring == nil {
-			return nil, nil
-		}
-		return cfg.Keyring()
-	})
+	f.address = sync.OnceValues(func() (eip.Details, error) { return f.describeAddress(ctx) })
+	f.keys = sync.OnceValues(f.openKeys)
 	f.caller = sync.OnceValues(f.newCaller)
 	f.peers = sync.OnceValue(func() []peer { return f.visitAll(ctx) })
 	return f
+}
+
+func (f *facts) askAgent(ctx context.Context) (adminapi.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, agentWithin)
+	defer cancel()
+	return adminapi.NewClient(f.cfg.File.Admin.Socket).Status(ctx)
+}
+
+func (f *facts) askToken(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, tokenWithin)
+	defer cancel()
+	return eip.ProbeMetadata(ctx, f.cfg.File.AWS.IMDSEndpoint)
+}
+
+func (f *facts) readMetadata(ctx context.Context) (eip.Metadata, error) {
+	if f.token() != nil {
+		return eip.Metadata{}, errNoMetadata
+	}
+	ctx, cancel := context.WithTimeout(ctx, metadataWithin)
+	defer cancel()
+	return eip.ReadMetadata(ctx, f.cfg.File.AWS.IMDSEndpoint)
+}
+
+// describeAddress asks for the credentials first, so that their absence is told from EC2's.
+func (f *facts) describeAddress(ctx context.Context) (eip.Details, error) {
+	if _, err := f.credentials(); err != nil {
+		return eip.Details{}, err
+	}
+	client, err := f.client()
+	if err != nil {
+		return eip.Details{}, err
+	}
+	return client.Inspect(ctx)
+}
+
+func (f *facts) openKeys() (*keyring.Keyring, error) {
+	if f.cfg.Keyring == nil {
+		return nil, nil
+	}
+	return f.cfg.Keyring()
 }
 
 // close ends what the facts have opened. Checks that are late may still use it, and get errors.

@@ -38,9 +38,9 @@ func (f *facts) examineVRRP(ctx context.Context) []Finding {
 		return []Finding{skip("a witness without hints takes no part")}
 	}
 	verdicts := f.judgeWires(ctx)
-	_, alone := f.agent()
+	_, noAgent := f.agent()
 	failed := slices.ContainsFunc(verdicts, func(v Finding) bool { return v.Status == Fail })
-	if failed && alone == nil && f.wait(ctx) { // who has only just become Master may not have begun
+	if failed && noAgent == nil && f.wait(ctx) { // who has only just become Master may not have begun
 		if again := f.judgeWires(ctx); ctx.Err() == nil {
 			verdicts = again
 		}
@@ -145,10 +145,7 @@ func (f *facts) judgeWay(d direction) Finding {
 
 // listen asks the agent what it hears, or listens for a while if there is none.
 func (f *facts) listen(ctx context.Context) ears {
-	asking, cancel := context.WithTimeout(ctx, agentWithin)
-	defer cancel()
-	status, err := adminapi.NewClient(f.cfg.File.Admin.Socket).Status(asking)
-	if err == nil {
+	if status, err := f.askAgent(ctx); err == nil {
 		return earsOf(status)
 	}
 	heard, err := f.listenAlone(ctx)
