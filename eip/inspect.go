@@ -3,6 +3,7 @@ package eip
 import (
 	"context"
 	"errors"
+	"net/url"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -92,8 +93,12 @@ func (c *Client) Credentials(ctx context.Context) (Credentials, error) {
 // Explain takes an error of a Client's method apart: what went wrong, and what an operator can do about it, which may be empty.
 func Explain(err error) (text, remedy string) {
 	var call *callError
-	if !errors.As(err, &call) {
+	var way *url.Error
+	switch {
+	case !errors.As(err, &call):
 		return err.Error(), ""
+	case errors.As(err, &way): // the SDK's own words around it say nothing more
+		return call.doing + ": " + way.Err.Error(), call.remedy
 	}
 	return call.doing + ": " + brief(call.err), call.remedy
 }

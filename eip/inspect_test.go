@@ -161,6 +161,10 @@ func TestExplain(t *testing.T) {
 	if want := "access denied: allow ec2:AssociateAddress in the policy of the instance role"; remedy != want {
 		t.Errorf("remedy %q, want %q", remedy, want)
 	}
+	_, err := newClient(t, "http://127.0.0.1:1").Inspect(t.Context())
+	if text, _ := Explain(err); text != "describe address eipalloc-1: dial tcp 127.0.0.1:1: connect: connection refused" {
+		t.Errorf("text %q", text)
+	}
 	if err := c.TryDisassociate(t.Context(), ""); err != nil {
 		t.Errorf("it may disassociate, and there is nothing to disassociate: %v", err)
 	}

@@ -49,11 +49,13 @@ func TestAsk(t *testing.T) {
 	}
 	defer l.Close()
 	quick := Probe{Interval: 10 * time.Millisecond, Timeout: time.Second, Rise: 3, Fall: 2}
-	cfg := Config{TCP: &TCPConfig{Address: l.Addr().String(), Probe: quick}}
+	slow := Probe{Interval: 10 * time.Millisecond, Timeout: 10 * time.Second, Rise: 20, Fall: 2} // passes long after the other
+	cfg := Config{TCP: &TCPConfig{Address: l.Addr().String(), Probe: quick}, Script: &ScriptConfig{Command: []string{"/bin/true"}, Probe: slow}}
 	status, err := Ask(t.Context(), cfg)
-	if err != nil || !status.Healthy || len(status.Checks) != 1 || status.Checks[0].Detail != "accepted a connection" {
+	if err != nil || !status.Healthy || len(status.Checks) != 2 || status.Checks[0].Detail != "accepted a connection" {
 		t.Errorf("%+v, %v", status, err)
 	}
+	cfg.Script = nil
 	cfg.Stats = &StatsConfig{Socket: "/nonexistent/haproxy.sock", Probe: quick}
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()

@@ -36,7 +36,7 @@ func TestDataDirThatIsAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.cfg.File.DataDir = file
-	want(t, f.examineDataDir(t.Context())[0], Fail, "not a directory")
+	want(t, f.examineDataDir(t.Context())[0], Fail, "or below something that is none")
 }
 
 func TestSyncTimes(t *testing.T) {
@@ -57,7 +57,7 @@ func TestSpace(t *testing.T) {
 
 func TestDiskErrors(t *testing.T) {
 	at := func(errno syscall.Errno) error { return &fs.PathError{Op: "open", Path: "/data/x", Err: errno} }
-	want(t, explainDisk("/data", true, at(syscall.EROFS)), Fail, "read-only")
+	want(t, explainDisk("/data", true, at(syscall.EROFS)), Fail, "mounted read-only")
 	want(t, explainDisk("/data", true, at(syscall.ENOSPC)), Fail, "full")
 	want(t, explainDisk("/data", true, at(syscall.EACCES)), Fail, "may not write")
 	want(t, explainDisk("/data", false, at(syscall.EACCES)), Skip, "may not make it")

@@ -118,7 +118,7 @@ func machineAilments() []ailment {
 		{name: "the data directory is on a full file system", node: backup, file: dataDir("/run/full"),
 			harm: mounted("/run/full", "size=256k", "dd if=/dev/zero of=/run/full/filler bs=64k || true"), check: "data-dir", says: "full"},
 		{name: "the data directory is on a read-only file system", node: backup, file: dataDir("/run/frozen"),
-			harm: mounted("/run/frozen", "ro", "true"), check: "data-dir", says: "read-only"},
+			harm: mounted("/run/frozen", "ro", "true"), check: "data-dir", says: "mounted read-only"},
 	}
 }
 
