@@ -2,7 +2,9 @@ package health
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -41,7 +43,7 @@ func TestFindProcesses(t *testing.T) {
 	}
 }
 
-// Ask returns as soon as all is well, and otherwise what is wrong at the end.
+// Ask waits for all to be well, whatever was wrong at first, and otherwise tells what is wrong at the end.
 func TestAsk(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -49,8 +51,10 @@ func TestAsk(t *testing.T) {
 	}
 	defer l.Close()
 	quick := Probe{Interval: 10 * time.Millisecond, Timeout: time.Second, Rise: 3, Fall: 2}
-	slow := Probe{Interval: 10 * time.Millisecond, Timeout: 10 * time.Second, Rise: 20, Fall: 2} // passes long after the other
-	cfg := Config{TCP: &TCPConfig{Address: l.Addr().String(), Probe: quick}, Script: &ScriptConfig{Command: []string{"/bin/true"}, Probe: slow}}
+	once := Probe{Interval: 10 * time.Millisecond, Timeout: 10 * time.Second, Rise: 1, Fall: 1}
+	seen := filepath.Join(t.TempDir(), "seen")
+	recovers := fmt.Sprintf("test -e %s || { touch %s; exit 1; }", seen, seen) // fails when it runs first
+	cfg := Config{TCP: &TCPConfig{Address: l.Addr().String(), Probe: quick}, Script: &ScriptConfig{Command: []string{"/bin/sh", "-c", recovers}, Probe: once}}
 	status, err := Ask(t.Context(), cfg)
 	if err != nil || !status.Healthy || len(status.Checks) != 2 || status.Checks[0].Detail != "accepted a connection" {
 		t.Errorf("%+v, %v", status, err)
