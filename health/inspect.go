@@ -48,9 +48,10 @@ func Ask(ctx context.Context, cfg Config) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	// Without the deadline: a connection that is being made at that moment would fail by it, and count as a failure of HAProxy's.
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
-	go func() { ended <- m.Run(ctx) }()
+	go func() { ended <- m.Run(running) }()
 	status := m.await(ctx)
 	cancel()
 	return status, <-ended
