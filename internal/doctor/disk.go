@@ -142,7 +142,7 @@ func judgeFree(dir string, free uint64) *Finding {
 func short(d time.Duration) time.Duration {
 	switch {
 	case d < time.Millisecond:
-		return d.Round(10 * time.Microsecond)
+		return d.Round(time.Microsecond)
 	case d < time.Second:
 		return d.Round(100 * time.Microsecond)
 	default:
