@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,8 +17,7 @@ func (n *node) examine(args ...string) (stdout, stderr string, code int) {
 	cmd := n.command(append([]string{"doctor"}, args...)...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	if _, ended := err.(*exec.ExitError); err != nil && !ended {
+	if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
 		n.t.Fatal(err)
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
