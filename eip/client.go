@@ -116,10 +116,10 @@ func (cfg Config) validate() error {
 		errs = append(errs, errors.New("no allocation id: set eip.allocation_id to the eipalloc-... of the Elastic IP"))
 	}
 	if cfg.Target.ENI == "" {
-		errs = append(errs, errors.New("no network interface: set eip.eni, or let it be found by IMDS"))
+		errs = append(errs, errors.New("no network interface: set aws.network_interface_id, or let it be found by IMDS"))
 	}
 	if !cfg.Target.PrivateIP.Is4() {
-		errs = append(errs, fmt.Errorf("private address %s is not an IPv4 address: set eip.private_ip", cfg.Target.PrivateIP))
+		errs = append(errs, fmt.Errorf("private address %s is not an IPv4 address: set aws.private_ip", cfg.Target.PrivateIP))
 	}
 	if cfg.AttemptTimeout < 0 {
 		errs = append(errs, fmt.Errorf("attempt timeout %s is negative", cfg.AttemptTimeout))
@@ -147,10 +147,10 @@ func loadSDK(ctx context.Context, cfg Config) (aws.Config, error) {
 	}
 	sdk, err := config.LoadDefaultConfig(ctx, opts...)
 	if err != nil {
-		return aws.Config{}, fmt.Errorf("load AWS configuration: check eip.region and the AWS_* environment: %w", err)
+		return aws.Config{}, fmt.Errorf("load AWS configuration: check aws.region and the AWS_* environment: %w", err)
 	}
 	if sdk.Region == "" {
-		return aws.Config{}, errors.New("load AWS configuration: no region: set eip.region")
+		return aws.Config{}, errors.New("load AWS configuration: no region: set aws.region")
 	}
 	if err := checkRegion(sdk.Region); err != nil {
 		return aws.Config{}, fmt.Errorf("load AWS configuration: %w", err)
@@ -160,6 +160,14 @@ func loadSDK(ctx context.Context, cfg Config) (aws.Config, error) {
 
 // Observe asks EC2 where the address is (DescribeAddresses by allocation id).
 func (c *Client) Observe(ctx context.Context) (Address, error) {
+	a, err := c.describe(ctx)
+	if err != nil {
+		return Address{}, err
+	}
+	return addressOf(a), nil
+}
+
+func (c *Client) describe(ctx context.Context) (types.Address, error) {
 	var out *ec2.DescribeAddressesOutput
 	err := c.attempt(ctx, &gate{}, func(ctx context.Context) (err error) {
 		out, err = c.api.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{AllocationIds: []string{string(c.id)}})
@@ -174,9 +182,9 @@ func (c *Client) Observe(ctx context.Context) (Address, error) {
 		err = seen.checkIDs()
 	}
 	if err != nil {
-		return Address{}, c.fail("describe address", "DescribeAddresses", err)
+		return types.Address{}, c.fail("describe address", "DescribeAddresses", err)
 	}
-	return seen, nil
+	return out.Addresses[0], nil
 }
 
 func addressOf(a types.Address) Address {

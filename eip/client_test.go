@@ -87,9 +87,9 @@ func TestOutcomes(t *testing.T) {
 		{"wrong state", ec2fake.Fault{Kind: ec2fake.ErrorBefore, Code: "IncorrectInstanceState", Status: 400}, Retry, nil},
 		{"clock off", ec2fake.Fault{Kind: ec2fake.ErrorBefore, Code: "RequestExpired", Status: 400}, Retry, []string{"check the clock"}},
 		{"credentials", ec2fake.Fault{Kind: ec2fake.ErrorBefore, Code: "AuthFailure", Status: 401}, Denied, []string{"credentials are not valid"}},
-		{"region", ec2fake.Fault{Kind: ec2fake.ErrorBefore, Code: "OptInRequired", Status: 403}, Denied, []string{"eip.region"}},
+		{"region", ec2fake.Fault{Kind: ec2fake.ErrorBefore, Code: "OptInRequired", Status: 403}, Denied, []string{"aws.region"}},
 		{"no such interface", ec2fake.Fault{Kind: ec2fake.ErrorBefore, Code: "InvalidNetworkInterfaceID.NotFound", Status: 400}, Gone,
-			[]string{"no network interface eni-a in region eu-central-1: check eip.eni"}},
+			[]string{"no network interface eni-a in region eu-central-1: check aws.network_interface_id"}},
 		{"internal error, not done", ec2fake.Fault{Kind: ec2fake.ErrorBefore}, Unknown, []string{"InternalError"}},
 		{"internal error, done", ec2fake.Fault{Kind: ec2fake.ErrorAfter}, Unknown, []string{"InternalError"}},
 		{"a code nobody knows", ec2fake.Fault{Kind: ec2fake.ErrorBefore, Code: "TeapotIsShort", Status: 400}, Unknown, []string{"TeapotIsShort"}},
@@ -139,7 +139,7 @@ func TestObserveErrors(t *testing.T) {
 	fake, c := newPair(t, func(cfg *Config) { cfg.AllocationID = "eipalloc-9" })
 	_, err := c.Observe(t.Context())
 	wantClass(t, err, Gone)
-	wantText(t, err, "describe address eipalloc-9: no such Elastic IP in region eu-central-1: check eip.allocation_id and eip.region")
+	wantText(t, err, "describe address eipalloc-9: no such Elastic IP in region eu-central-1: check eip.allocation_id and aws.region")
 	inject(t, fake, ec2fake.Fault{Kind: ec2fake.Deny})
 	_, err = c.Observe(t.Context())
 	wantText(t, err, "allow ec2:DescribeAddresses")
@@ -299,7 +299,7 @@ func TestRoleCredentialsAndRegionByIMDS(t *testing.T) {
 
 func TestConfigIsRefused(t *testing.T) {
 	_, err := New(t.Context(), Config{AttemptTimeout: -1})
-	wantText(t, err, "eip.allocation_id", "eip.eni", "eip.private_ip", "negative")
+	wantText(t, err, "eip.allocation_id", "aws.network_interface_id", "aws.private_ip", "negative")
 	_, err = New(t.Context(), Config{AllocationID: testAlloc, Target: Target{ENI: "eni-a", PrivateIP: netip.MustParseAddr("2001:db8::1")}})
 	wantText(t, err, "2001:db8::1 is not an IPv4 address")
 }

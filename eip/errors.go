@@ -187,15 +187,15 @@ func (c *Client) remedyOfCode(action, code string) string {
 	case codeAuthFailure, codeSignature, codeNoToken, codeInvalidClientID, "ExpiredToken":
 		return "the AWS credentials are not valid here: check the instance profile or the AWS_* environment"
 	case codeOptInRequired:
-		return "the account may not use region " + c.region + ": enable the region or correct eip.region"
+		return "the account may not use region " + c.region + ": enable the region or correct aws.region"
 	case codeRequestExpired:
 		return "the request's signature or the role's credentials are too old: check the clock of this machine and the instance profile"
 	case codeNoAllocation, codeNoAddress:
-		return "no such Elastic IP in region " + c.region + ": check eip.allocation_id and eip.region"
+		return "no such Elastic IP in region " + c.region + ": check eip.allocation_id and aws.region"
 	case codeNoGateway:
 		return "the VPC has no internet gateway: attach one"
 	case codeNoInterface:
-		return "no network interface " + string(c.target.ENI) + " in region " + c.region + ": check eip.eni"
+		return "no network interface " + string(c.target.ENI) + " in region " + c.region + ": check aws.network_interface_id"
 	default:
 		return ""
 	}

@@ -83,9 +83,14 @@ func (g *Group) describe(ctx context.Context, ask func(ids []string) *ec2.Descri
 	}
 	var seen []Address
 	for _, a := range out.Addresses {
-		if address := addressOf(a); slices.Contains(ids, string(address.AllocationID)) {
-			seen = append(seen, address)
+		address := addressOf(a)
+		if !slices.Contains(ids, string(address.AllocationID)) {
+			continue
 		}
+		if err := address.checkIDs(); err != nil {
+			return nil, err
+		}
+		seen = append(seen, address)
 	}
 	return seen, nil
 }

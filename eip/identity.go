@@ -63,7 +63,7 @@ func (m metadata) identify(ctx context.Context, cfg IdentityConfig) (Identity, e
 	instance, err := m.get(ctx, "instance-id")
 	if err != nil {
 		return Identity{}, fmt.Errorf("IMDSv2 does not answer; enable it (in a container: hop limit 2), "+
-			"or set eip.region, eip.eni and eip.private_ip: %w", err)
+			"or set aws.region, aws.network_interface_id and aws.private_ip: %w", err)
 	}
 	zone, err := m.get(ctx, "placement/availability-zone")
 	if err != nil {
@@ -110,7 +110,7 @@ func (m metadata) target(ctx context.Context, cfg IdentityConfig) (nic, Target, 
 			return n, t, nil
 		}
 	}
-	return nic{}, Target{}, fmt.Errorf("no network interface of this instance matches eip.eni %q and eip.private_ip %s", cfg.ENI, cfg.PrivateIP)
+	return nic{}, Target{}, fmt.Errorf("no network interface of this instance matches aws.network_interface_id %q and aws.private_ip %s", cfg.ENI, cfg.PrivateIP)
 }
 
 // match returns the target on this interface if it is the one that the configuration means.

@@ -27,8 +27,8 @@ func TestIdentify(t *testing.T) {
 		{"the region", IdentityConfig{Region: "us-east-1"}, with(func(i *Identity) { i.Region = "us-east-1" }), "", false},
 		{"everything", IdentityConfig{Region: "us-east-1", ENI: "eni-z", PrivateIP: second},
 			Identity{Region: "us-east-1", Target: Target{ENI: "eni-z", PrivateIP: second}}, "", true},
-		{"another's interface", IdentityConfig{ENI: "eni-b"}, Identity{}, `matches eip.eni "eni-b"`, false},
-		{"another's address", IdentityConfig{PrivateIP: there().PrivateIP}, Identity{}, "eip.private_ip 10.20.0.12", false},
+		{"another's interface", IdentityConfig{ENI: "eni-b"}, Identity{}, `matches aws.network_interface_id "eni-b"`, false},
+		{"another's address", IdentityConfig{PrivateIP: there().PrivateIP}, Identity{}, "aws.private_ip 10.20.0.12", false},
 		{"an address of another interface", IdentityConfig{ENI: "eni-a", PrivateIP: there().PrivateIP}, Identity{}, "matches", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestIdentifyNeverFallsBackToVersion1(t *testing.T) {
 	defer srv.Close()
 	start := time.Now()
 	_, err := Identify(t.Context(), IdentityConfig{IMDSEndpoint: srv.URL})
-	wantText(t, err, "IMDSv2 does not answer", "hop limit 2", "eip.eni")
+	wantText(t, err, "IMDSv2 does not answer", "hop limit 2", "aws.network_interface_id")
 	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("took %s", took)
 	}

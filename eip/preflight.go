@@ -16,13 +16,7 @@ func (c *Client) Preflight(ctx context.Context) error {
 	if Classify(err) == NotSent {
 		return err // the others would say the same
 	}
-	_, associateErr := c.associate(ctx, true, nil, true)
-	id := seen.AssociationID
-	if id == "" {
-		id = placeholderID
-	}
-	disassociateErr := c.disassociate(ctx, id, nil, true)
-	return errors.Join(err, permitted(associateErr), permitted(disassociateErr))
+	return errors.Join(err, c.TryAssociate(ctx), c.TryDisassociate(ctx, seen.AssociationID))
 }
 
 // permitted keeps of a DryRun's error what speaks against the real call.

@@ -93,6 +93,12 @@ func (s *spares) proxied(yes bool) {
 	s.off = yes
 }
 
+func (s *spares) isProxied() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.off
+}
+
 // drop closes the spare: the reason to distrust other connections is a reason to distrust this one, and one just being opened.
 func (s *spares) drop() {
 	s.mu.Lock()

@@ -28,8 +28,9 @@ const (
 
 // oneShot is the RoundTripper under the SDK: it sends each request once, through its gate, or not at all.
 type oneShot struct {
-	base   *http.Transport
-	spares *spares
+	base     *http.Transport
+	spares   *spares
+	contacts *contacts
 }
 
 // Dial opens a connection to addr, a host:port, as net.Dialer does.
@@ -79,7 +80,7 @@ func newTransport(base *http.Transport, dial Dial) oneShot {
 			return via, err
 		}
 	}
-	return oneShot{base: t, spares: s}
+	return oneShot{base: t, spares: s, contacts: &contacts{}}
 }
 
 // client is the HTTP client of the SDK.
@@ -139,8 +140,11 @@ func (o oneShot) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("read request body: %w", err)
 	}
 	ctx, cancel := context.WithCancel(req.Context())
+	sent := time.Now()
+	var carrier net.Conn
 	out := req.Clone(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
+			carrier = info.Conn
 			if !attach(info.Conn, g) {
 				g.lost()
 				cancel()
@@ -158,6 +162,7 @@ func (o oneShot) RoundTrip(req *http.Request) (*http.Response, error) {
 		o.CloseIdleConnections()
 		return nil, err
 	}
+	o.contacts.note(carrier, sent, resp, o.spares.isProxied())
 	resp.Body = &answerBody{ReadCloser: http.MaxBytesReader(nil, resp.Body, maxAnswer), done: cancel}
 	if err := checkAnswer(resp); err != nil {
 		resp.Body.Close()

@@ -16,9 +16,9 @@ const AdmitPath = "/v1/admit"
 func Ask(ctx context.Context, cfg Config, peerName, path string, in, out any) error {
 	cfg = cfg.withDefaults()
 	m := newMux(cfg)
-	client := newClient(m, cfg.peer)
+	client := newClient(cfg.peer, m.dial)
 	defer client.CloseIdleConnections()
-	return call(ctx, client, cfg, peerName, path, in, out)
+	return call(ctx, cfg, client, peerName, path, in, out)
 }
 
 // Caller returns the name of the node whose certificate vouches for a request to Config.RPC. ok is false without TLS: then anybody may be

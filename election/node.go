@@ -105,7 +105,7 @@ func Open(cfg Config, sm StateMachine) (*Node, error) {
 	// Before the port is served: a node with a past must never be taken for a fresh one.
 	n.initialized.Store(n.origin != fresh)
 	n.mux.isMember = n.roster.isMember
-	n.client = newClient(n.mux, n.roster.peer)
+	n.client = newClient(n.roster.peer, n.mux.dial)
 	n.phase.set("starting")
 	return n, nil
 }

@@ -24,10 +24,10 @@ const (
 // Call posts in as JSON to path at the named peer and decodes the answer into out; both may be nil, and neither may exceed
 // 1 MiB. An answer other than 2xx is a *CallError. A refused connection comes back at once; otherwise ctx bounds the call.
 func (n *Node) Call(ctx context.Context, peerName, path string, in, out any) error {
-	return call(ctx, n.client, n.cfg, peerName, path, in, out)
+	return call(ctx, n.cfg, n.client, peerName, path, in, out)
 }
 
-func call(ctx context.Context, client *http.Client, cfg Config, peerName, path string, in, out any) error {
+func call(ctx context.Context, cfg Config, client *http.Client, peerName, path string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("encode call to %s of %s: %w", path, peerName, err)
@@ -79,8 +79,8 @@ func withoutURL(err error) error {
 	return err
 }
 
-// newClient makes the HTTP client of Call: the host of a URL is the name of a peer, which lookup finds.
-func newClient(m *mux, lookup func(name string) (Peer, bool)) *http.Client {
+// newClient makes the HTTP client of Call: the host of a URL is the name of a peer, which lookup finds and connect dials.
+func newClient(lookup func(name string) (Peer, bool), connect func(ctx context.Context, address, protocol, target string) (net.Conn, error)) *http.Client {
 	dial := func(ctx context.Context, _, hostPort string) (net.Conn, error) {
 		name, _, err := net.SplitHostPort(hostPort)
 		if err != nil {
@@ -90,7 +90,7 @@ func newClient(m *mux, lookup func(name string) (Peer, bool)) *http.Client {
 		if !ok {
 			return nil, fmt.Errorf("%w: %q is neither configured nor a member", ErrUnknownNode, name)
 		}
-		return m.dial(ctx, peer.Address, rpcProtocol, name)
+		return connect(ctx, peer.Address, rpcProtocol, name)
 	}
 	return &http.Client{Transport: &http.Transport{
 		DialContext:         dial,

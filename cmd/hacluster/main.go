@@ -53,7 +53,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(agentCommand(), statusCommand(), transferCommand(), drainCommand(), undrainCommand(), reloadCommand(),
+	root.AddCommand(agentCommand(), statusCommand(), doctorCommand(), transferCommand(), drainCommand(), undrainCommand(), reloadCommand(),
 		membersCommand(), joinCommand(), removeCommand(), configCommand(), tlsCommand(), vrrpCommand(), versionCommand(), docsCommand())
 	return root
 }

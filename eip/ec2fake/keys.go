@@ -12,6 +12,7 @@ type keyring struct {
 	keys     map[string]issuedKey
 	sessions map[string]issuedKey // the newest role credentials, by instance id
 	made     int64
+	stale    bool // role credentials that are handed out have ended already
 }
 
 type issuedKey struct {
@@ -47,7 +48,9 @@ func (k *keyring) find(id, token string, now time.Time) (AccessKey, *apiError) {
 func (k *keyring) session(instance string, life time.Duration, now time.Time) issuedKey {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if last, ok := k.sessions[instance]; ok && last.expires.Sub(now) > life/2 {
+	if k.stale {
+		life = -life
+	} else if last, ok := k.sessions[instance]; ok && last.expires.Sub(now) > life/2 {
 		return last
 	}
 	k.made++
@@ -61,6 +64,13 @@ func (k *keyring) session(instance string, life time.Duration, now time.Time) is
 	}
 	k.keys[key.ID], k.sessions[instance] = key, key
 	return key
+}
+
+// setStale makes role credentials that are handed out from now on end before they begin, or no more.
+func (k *keyring) setStale(yes bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.stale = yes
 }
 
 // upperDigits maps hex digits to the letters of access key ids.

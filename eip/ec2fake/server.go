@@ -89,6 +89,10 @@ func (s *Server) wait(d time.Duration) bool {
 // SetFaults replaces the faults in force; nil heals.
 func (s *Server) SetFaults(faults []Fault) error { return s.faults.replace(faults) }
 
+// StaleCredentials makes the instance metadata hand out role credentials that have ended, as it does when nobody could renew them; false
+// ends that. Those handed out before stay as they are.
+func (s *Server) StaleCredentials(yes bool) { s.keys.setStale(yes) }
+
 // Calls returns the calls with numbers above since, oldest first, those still being worked on included.
 func (s *Server) Calls(since int64) []Call { return s.calls.since(since) }
 

@@ -95,7 +95,7 @@ func (c *Client) unreachable(err error) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("no agent answers at %s: start it with 'hacluster agent --config FILE', or name its socket with --socket", c.path)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("no permission for %s: run this as root, or join its group (admin.group, 'ls -l %s')", c.path, c.path)
+		return fmt.Errorf("no permission for %s: run this as root, or join its group (admin.group, 'ls -l %s'): %w", c.path, c.path, fs.ErrPermission)
 	default:
 		return fmt.Errorf("ask the agent at %s: %w", c.path, err)
 	}

@@ -58,6 +58,7 @@ func (d *Driver) Handler() http.Handler {
 	mux.HandleFunc("POST "+election.AdmitPath, d.serveAdmit)
 	mux.HandleFunc("POST "+removePath, d.serveRemove)
 	mux.HandleFunc("POST "+membersPath, d.serveMembers)
+	mux.HandleFunc("POST "+HeardPath, d.serveHeard)
 	return mux
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -47,6 +48,7 @@ type cloud struct {
 	names   map[string]string // node names by instance id
 
 	certificate tls.Certificate
+	clock       atomic.Int64 // nanoseconds by which the account's clock is ahead of the machine's
 
 	mu    sync.Mutex
 	moves []Move
@@ -61,10 +63,14 @@ func newCloud(sites []site, gateway *vnet.Gateway, log io.Writer, bundle string)
 		return nil, err
 	}
 	config := ec2fake.Config{
-		Region:    Region,
-		Addresses: []ec2fake.AddressSpec{{AllocationID: AllocationID, PublicIP: netip.MustParseAddr(ElasticIP)}},
-		Log:       log,
-		OnChange:  c.follow,
+		Region: Region,
+		Addresses: []ec2fake.AddressSpec{
+			{AllocationID: AllocationID, PublicIP: netip.MustParseAddr(ElasticIP)},
+			{AllocationID: OtherAllocationID, PublicIP: netip.MustParseAddr(otherElasticIP)},
+		},
+		Log:      log,
+		OnChange: c.follow,
+		Now:      func() time.Time { return time.Now().Add(time.Duration(c.clock.Load())) },
 
 		AccessKeys: []ec2fake.AccessKey{PersonsKey()},
 	}
@@ -86,6 +92,9 @@ func (c *cloud) close() error {
 
 // follow programs the gateway. EC2 calls it in the order of the changes, before it answers the request.
 func (c *cloud) follow(change ec2fake.Change) {
+	if change.AllocationID != AllocationID {
+		return
+	}
 	err := c.gateway.Move(change.NewPrivateIP)
 	effective := time.Now()
 	c.mu.Lock()

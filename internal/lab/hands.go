@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -62,6 +63,11 @@ func EC2Path(node string) vnet.Path {
 	return vnet.Path{From: node, Router: netip.MustParsePrefix(ec2Address).Addr()}
 }
 
+// IMDSPath is the path from a node to the instance metadata. Its answers take another one.
+func IMDSPath(node string) vnet.Path {
+	return vnet.Path{From: node, Router: netip.MustParsePrefix(imdsAddress).Addr()}
+}
+
 // Unplug takes the link of a node down, as if the cable was pulled; Plug takes it up again.
 func (l *Lab) Unplug(node string) error { return l.network.Cut(node) }
 
@@ -70,6 +76,40 @@ func (l *Lab) Plug(node string) error { return l.network.Join(node) }
 
 // DisturbEC2 replaces the faults of the EC2 API. A Caller is an instance id; see Node.Instance.
 func (l *Lab) DisturbEC2(faults []ec2fake.Fault) error { return l.cloud.server.SetFaults(faults) }
+
+// ShiftEC2Clock makes the clock of EC2 and of the instance metadata differ from the machine's by d; 0 undoes it.
+func (l *Lab) ShiftEC2Clock(d time.Duration) { l.cloud.clock.Store(int64(d)) }
+
+// StaleCredentials makes the instance metadata hand out credentials that have ended; false undoes it.
+func (l *Lab) StaleCredentials(yes bool) { l.cloud.server.StaleCredentials(yes) }
+
+// PlaceOther associates the account's other Elastic IP, which leads nowhere, with the node; FreeOther ends that.
+func (l *Lab) PlaceOther(n *Node) error {
+	_, err := l.cloud.server.Associate(OtherAllocationID, n.Address.Addr())
+	return err
+}
+
+// FreeOther undoes PlaceOther.
+func (l *Lab) FreeOther() error { return l.cloud.server.Disassociate(OtherAllocationID) }
+
+// Exec runs a program on the node, as root, and returns what it printed and its exit status.
+func (n *Node) Exec(ctx context.Context, env []string, argv ...string) (stdout, stderr []byte, status int, err error) {
+	if n.host == nil {
+		return nil, nil, 0, fmt.Errorf("run %s on %s: %w", argv[0], n.Name, ErrOff)
+	}
+	args := []string{"--target", strconv.Itoa(n.host.Pid()), "--mount", "--net", "--pid", "--uts", "--ipc", "--"}
+	cmd := exec.CommandContext(ctx, "nsenter", append(args, argv...)...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.Env = &out, &errs, append(environment(), env...)
+	err = cmd.Run()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.Exited() {
+		err = nil
+	}
+	if err != nil {
+		return nil, nil, 0, fmt.Errorf("run %s on %s: %w", argv[0], n.Name, err)
+	}
+	return out.Bytes(), errs.Bytes(), cmd.ProcessState.ExitCode(), nil
+}
 
 // DataDir returns the agent's data directory. With Options.Disk it is on a file system of its own, and nothing else is.
 func (n *Node) DataDir() string { return n.file(diskDir + "/data") }

@@ -31,6 +31,9 @@ const (
 	// ElasticIP is the public address that moves between the nodes, AllocationID what EC2 calls it.
 	ElasticIP    = "203.0.113.10"
 	AllocationID = "eipalloc-0a1b2c3d4e5f60718"
+	// OtherAllocationID is another Elastic IP of the account, which the cluster has nothing to do with.
+	OtherAllocationID = "eipalloc-0fedcba9876543210"
+	otherElasticIP    = "203.0.113.20"
 )
 
 // Endpoint returns the URL of the EC2 API, over TLS or not. See Lab.CABundle.

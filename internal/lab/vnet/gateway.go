@@ -111,6 +111,8 @@ func everywhere() netip.Prefix { return netip.PrefixFrom(netip.IPv4Unspecified()
 type Path struct {
 	From, To string
 	Router   netip.Addr
+	// Only narrows it to the packets that this nftables expression matches, such as "ip protocol 112". Empty: IPv4.
+	Only string
 }
 
 // Sever severs exactly these paths, for IPv4, and heals all others; no packet sees a state in between.
@@ -119,10 +121,10 @@ func (s *Switch) Sever(paths []Path) error {
 	fmt.Fprintln(&script, "flush chain bridge cut forward\nflush chain bridge cut input")
 	for _, p := range paths {
 		if p.To == "" {
-			fmt.Fprintf(&script, "add rule bridge cut input iifname %q ip daddr %s drop\n", p.From, p.Router)
+			fmt.Fprintf(&script, "add rule bridge cut input iifname %q ip daddr %s %s drop\n", p.From, p.Router, p.Only)
 			continue
 		}
-		fmt.Fprintf(&script, "add rule bridge cut forward iifname %q oifname %q ether type ip drop\n", p.From, p.To)
+		fmt.Fprintf(&script, "add rule bridge cut forward iifname %q oifname %q ether type ip %s drop\n", p.From, p.To, p.Only)
 	}
 	return nft(script.String())
 }

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/hacluster/hacluster/internal/config"
+	"github.com/hacluster/hacluster/internal/doctor"
+	"github.com/hacluster/hacluster/internal/keyring"
+)
+
+// Exit statuses of doctor, for scripts.
+const (
+	statusSick       = 1
+	statusUnexamined = 2
+)
+
+func doctorCommand() *cobra.Command {
+	var file, node, output string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Examine this node, before its agent runs or beside it: everything that a failover will need",
+		Long: "Examine this node: EC2, credentials and permissions, certificates, peers, VRRP, HAProxy, disk and clock. Nothing is changed: EC2 gets\n" +
+			"reads and DryRuns. Run it as root on each node; docs/DOCTOR.md has a section for each check.\n\n" +
+			"The exit status is 0 if nothing failed, 1 if something did, and 2 if the node could not be examined.",
+		Example: "  hacluster doctor\n  hacluster doctor --config ./hacluster.yaml\n" +
+			"  hacluster doctor -o json | jq -r '.findings[] | select(.status == \"fail\") | .check'",
+		Args: func(cmd *cobra.Command, args []string) error { return unexamined(cobra.NoArgs(cmd, args)) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asJSON {
+				output = "json"
+			}
+			if output != "table" && output != "json" {
+				return unexamined(fmt.Errorf("output %q: write -o table or -o json", output))
+			}
+			report, status := examine(cmd, file, node)
+			write := report.WriteText
+			if output == "json" {
+				write = report.WriteJSON
+			}
+			if err := write(cmd.OutOrStdout()); err != nil {
+				return unexamined(fmt.Errorf("write report: %w", err))
+			}
+			if status != 0 {
+				return &exitError{status: status}
+			}
+			return nil
+		},
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return unexamined(err) })
+	cmd.Flags().StringVar(&file, "config", "/etc/hacluster/hacluster.yaml", "configuration file")
+	cmd.Flags().StringVar(&node, "node", "", "examine as this node instead of the one that the file or the hostname names")
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "the same as -o json")
+	return cmd
+}
+
+// unexamined keeps what kept doctor from its work apart from what it found.
+func unexamined(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{status: statusUnexamined, err: err}
+}
+
+// examine returns the report and the exit status that it calls for.
+func examine(cmd *cobra.Command, file, node string) (doctor.Report, int) {
+	cfg, err := config.LoadAs(file, node)
+	if err != nil {
+		return doctor.Unreadable(err), statusUnexamined
+	}
+	report := doctor.Examine(cmd.Context(), doctorConfig(cfg, file, node))
+	switch {
+	case cmd.Context().Err() != nil: // interrupted
+		return report, statusUnexamined
+	case report.Failed():
+		return report, statusSick
+	}
+	return report, 0
+}
+
+func doctorConfig(cfg config.Config, file, node string) doctor.Config {
+	dc := doctor.Config{File: cfg, Health: healthConfig(cfg.Health), Election: electionConfig(cfg, nil, zap.NewNop())}
+	if cfg.TLS != nil {
+		load := func() (config.Config, error) { return config.LoadAs(file, node) }
+		dc.Keyring = func() (*keyring.Keyring, error) { return openKeyring(cfg, load, zap.NewNop()) }
+	}
+	return dc
+}
