@@ -175,7 +175,7 @@ func (w *World) converged() bool {
 			return false
 		}
 	}
-	if left > 0 && !(w.schedule.MasterOfAny && left < len(ids)) {
+	if left == len(ids) || left > 0 && !w.schedule.MasterOfAny {
 		return len(f.Masters) == 0
 	}
 	return slices.Equal(f.Masters, []string{f.Leader})
