@@ -312,7 +312,7 @@ func TestAStrangerMayAskToBeLetIn(t *testing.T) {
 		{"who a node is", cfg, identityPath, nil, "answered"},
 		{"to be let in", cfg, AdmitPath, nil, "node-xtrue"},
 		{"to join, not being admitted", cfg, joinPath, joinRequest{Node: "node-x", ServerID: "node-x.1", Address: "127.0.0.1:1"}, "not admitted"},
-		{"to join as somebody else", cfg, joinPath, joinRequest{Node: member.Name, ServerID: "x.1", Address: member.address()}, `certificate of this connection is that of node "node-x"`},
+		{"to join as somebody else", cfg, joinPath, joinRequest{Node: member.Name, ServerID: "x.1", Address: member.address()}, `node-x asks to let "`},
 		{"anything else", cfg, "/other", nil, `node "node-x" is no member`},
 		{"anything else, as a member", member, "/other", nil, "reached"},
 	}
