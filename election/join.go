@@ -132,7 +132,9 @@ func (n *Node) answerJoin(w http.ResponseWriter, request *http.Request) {
 		return
 	}
 	if err := n.checkJoiner(request.Context(), join); err != nil {
-		n.log.Warn("refused a join", zap.String(keyServerID, string(join.ServerID)), zap.Error(err))
+		if n.admission.refused.set(err.Error()) { // it asks four times a second
+			n.log.Warn("refused a join", zap.String(keyServerID, string(join.ServerID)), zap.Error(err))
+		}
 		http.Error(w, err.Error(), http.StatusForbidden)
 		return
 	}
@@ -184,6 +186,7 @@ type admission struct {
 	// turn has one slot, taken by the change that is being made. It is no mutex: who waits for it must be able to give up.
 	turn    chan struct{}
 	joiners map[raft.ServerID]progress
+	refused phase // the newest refusal, which is logged once
 }
 
 // progress of a joiner from call to call.

@@ -188,7 +188,7 @@ func TestTheMembersOfACluster(t *testing.T) {
 	a := members["node-a"]
 	waitFor(t, "an agreed holder and another candidate", func() bool {
 		st, err := a.status()
-		return err == nil && st.Held() && st.Leader == st.Holder && candidates(st) == 2
+		return err == nil && st.Held() && st.Leader == st.Holder && candidates(st) == 2 && st.Level.InUse == st.Level.Known
 	})
 	a.await(first...)
 	join := func(m *member, via string) (string, error) {
