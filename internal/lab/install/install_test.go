@@ -121,11 +121,13 @@ func (s *site) becomesACluster() {
 type status struct {
 	State     string `json:"state"`
 	Holder    string `json:"holder"`
-	Confirmed bool   `json:"confirmed"`
-	Healthy   bool   `json:"healthy"`
-	Health    string `json:"health"`
-	Ready     bool   `json:"ready"`
-	Nodes     []struct {
+	Addresses []struct {
+		Confirmed bool `json:"confirmed"`
+	} `json:"addresses"`
+	Healthy bool   `json:"healthy"`
+	Health  string `json:"health"`
+	Ready   bool   `json:"ready"`
+	Nodes   []struct {
 		Name    string `json:"name"`
 		Healthy bool   `json:"healthy"`
 	} `json:"nodes"`
@@ -150,7 +152,7 @@ func (s *site) settled() *machine {
 			switch {
 			case err != nil:
 				return err
-			case !now.Ready || !now.Confirmed || now.Holder == "":
+			case !now.Ready || now.Holder == "" || len(now.Addresses) != 1 || !now.Addresses[0].Confirmed:
 				return fmt.Errorf("%+v", now)
 			case len(now.Nodes) != 3 || !now.Nodes[0].Healthy || !now.Nodes[1].Healthy || !now.Nodes[2].Healthy:
 				return fmt.Errorf("not all are healthy: %+v", now.Nodes)
