@@ -18,7 +18,7 @@ TERRAFORM_NEEDS := haproxy:haproxy shellcheck:shellcheck systemd-analyze:systemd
 AWS_LAB        := deploy/terraform/examples/lab
 ARCH           ?= arm64
 AWS_LAB_VARS    = -var architecture=$(ARCH) -var program_file=$(CURDIR)/build/aws/$(ARCH)/hacluster
-TEST_NEEDS     := $(LAB_NEEDS) tcpdump:tcpdump tshark:tshark wrk:wrk keepalived:keepalived prometheus:prometheus /usr/bin/aws:awscli pgrep:procps shellcheck:shellcheck systemd-analyze:systemd
+TEST_NEEDS     := $(LAB_NEEDS) tcpdump:tcpdump tshark:tshark wrk:wrk keepalived:keepalived prometheus:prometheus chromium:chromium /usr/bin/aws:awscli pgrep:procps shellcheck:shellcheck systemd-analyze:systemd
 
 # $(call install,pairs) installs the Debian packages whose commands are missing.
 define install

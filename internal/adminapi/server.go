@@ -26,6 +26,8 @@ const (
 
 	readTimeout = 5 * time.Second
 	maxRequest  = 4 << 10 // bytes
+	// surveyWithin bounds the question to the leader: an operator waits for the answer.
+	surveyWithin = 500 * time.Millisecond
 )
 
 // Controller is what the socket needs of the controller.
@@ -47,6 +49,7 @@ type Server struct {
 	listener net.Listener
 	// certificate is nil without TLS.
 	certificate func() Certificate
+	answering   func(context.Context) ([]fsm.NodeName, error)
 }
 
 // Listen opens the socket with mode 0600. A socket left by a crashed agent is replaced; one that answers is an error.
@@ -106,6 +109,9 @@ func NewServer(id Identity, ctl Controller, raft RaftStatus, l net.Listener) *Se
 // SetCertificate tells the server of the node's certificate, of which get fills all but DaysLeft. It is called before Run.
 func (s *Server) SetCertificate(get func() Certificate) { s.certificate = get }
 
+// SetAnswering tells the server how to find out which nodes answer the leader. It is called before Run.
+func (s *Server) SetAnswering(ask func(context.Context) ([]fsm.NodeName, error)) { s.answering = ask }
+
 // Run serves until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	mux := http.NewServeMux()
@@ -121,9 +127,27 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-func (s *Server) status(w http.ResponseWriter, _ *http.Request) { answer(w, s.Status()) }
+func (s *Server) status(w http.ResponseWriter, r *http.Request) { answer(w, s.Survey(r.Context())) }
 
-// Status returns how things are at this moment. It may be called by several goroutines.
+// Survey returns how things are, with the verdict. It asks the leader which nodes answer, and waits for that for a moment only. It may be
+// called by several goroutines.
+func (s *Server) Survey(ctx context.Context) Status {
+	status := s.Status()
+	if s.answering != nil {
+		ctx, cancel := context.WithTimeout(ctx, surveyWithin)
+		defer cancel()
+		// A leader that says nothing leaves that unknown, which the verdict says.
+		names, _ := s.answering(ctx)
+		for _, n := range names {
+			status.Answering = append(status.Answering, string(n))
+		}
+	}
+	verdict := Judge(status)
+	status.Verdict = &verdict
+	return status
+}
+
+// Status returns how things are at this moment, without a verdict: nobody is asked. It may be called by several goroutines.
 func (s *Server) Status() Status {
 	status := describe(s.id, s.ctl.View(), s.ctl.Traffic(), s.raft.Status())
 	if s.certificate != nil {

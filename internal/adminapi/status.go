@@ -43,9 +43,17 @@ type Status struct {
 	// VRRP is what this node sent and heard; nil on a witness without hints.
 	VRRP *VRRP `json:"vrrp,omitempty"`
 
+	// Voters are the names of the nodes that vote. Answering are those that answer the leader, itself included; nil: not known here.
+	Voters    []string `json:"voters"`
+	Answering []string `json:"answering,omitempty"`
+	// Verdict is the summary in words, where it was asked for.
+	Verdict *Verdict `json:"verdict,omitempty"`
+
 	AppliedIndex uint64       `json:"applied_index"`
 	Nodes        []Node       `json:"nodes"`
 	History      []Transition `json:"history"` // newest last, at most 20
+	// LastFailover is the newest move to another node; nil: the history knows none.
+	LastFailover *Move `json:"last_failover,omitempty"`
 }
 
 // Certificate is the part of a node's certificate chain that ends first.
@@ -70,6 +78,8 @@ type Address struct {
 	Guarded bool `json:"guarded"`
 	// Claim says in words what a leader does about the address.
 	Claim string `json:"claim,omitempty"`
+	// Since is when the holder got it, as far back as the history goes; nil: not known.
+	Since *time.Time `json:"since,omitempty"`
 }
 
 // Held reports whether one node holds every address, as far as the cluster agreed.
@@ -88,6 +98,7 @@ type Node struct {
 	Drained   bool   `json:"drained"`
 	PrivateIP string `json:"private_ip,omitempty"`
 	Reason    string `json:"reason,omitempty"`
+	Version   string `json:"version,omitempty"`
 }
 
 // Transition is one line of the history.
@@ -99,6 +110,7 @@ type Transition struct {
 	Mode          string    `json:"mode,omitempty"`
 	AssociationID string    `json:"association_id,omitempty"`
 	Reason        string    `json:"reason,omitempty"`
+	AllocationID  string    `json:"allocation_id,omitempty"`
 }
 
 const historyShown = 20
@@ -118,12 +130,13 @@ func describe(id Identity, v *controller.View, traffic *controller.Traffic, raft
 		Phase: raft.Phase, StoreError: raft.StoreError,
 		Addresses: addresses(v),
 		Hints:     v.Hints, Refusals: raft.Refusals, VRRP: describeTraffic(traffic), AppliedIndex: v.Committed.Index,
+		Voters: raft.Voters, LastFailover: lastFailover(moves(v.Committed.History, v.Moments)),
 	}
 	s.Ready = v.Ready(id.Witness)
 	s.Holder = commonHolder(s.Addresses)
 	for _, n := range v.Committed.Nodes {
 		s.Nodes = append(s.Nodes, Node{Name: string(n.Name), Address: n.Address, Priority: int(n.Priority), Witness: n.Witness,
-			Healthy: n.Healthy, EC2: n.EC2, Drained: n.Drained, PrivateIP: n.PrivateIP, Reason: n.Reason})
+			Healthy: n.Healthy, EC2: n.EC2, Drained: n.Drained, PrivateIP: n.PrivateIP, Reason: n.Reason, Version: n.Version})
 	}
 	slices.SortFunc(s.Nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
 	s.History = transitions(v.Committed.History)
@@ -135,13 +148,29 @@ func addresses(v *controller.View) []Address {
 	for _, seen := range v.Addresses {
 		agreed := v.Committed.Addresses[seen.ID]
 		a := Address{AllocationID: string(seen.ID), Holder: string(agreed.Holder), AssociationID: string(agreed.Association),
-			Confirmed: agreed.Claim != nil && agreed.Claim.Confirmed && !agreed.Claim.Released, Guarded: agreed.Guarded(), Claim: seen.Step}
+			Confirmed: agreed.Claim != nil && agreed.Claim.Confirmed && !agreed.Claim.Released, Guarded: agreed.Guarded(), Claim: seen.Step, Since: since(v.Committed.History, seen.ID, agreed.Holder)}
 		if seen.Read != nil && seen.Read.PublicIP.IsValid() {
 			a.PublicIP = seen.Read.PublicIP.String()
 		}
 		out = append(out, a)
 	}
 	return out
+}
+
+// since returns when the holder's present reign over an address began: the first of its confirmations after anybody else's.
+func since(history []fsm.Transition, id fsm.AllocationID, holder fsm.NodeName) *time.Time {
+	var begin *time.Time
+	for _, t := range history {
+		switch {
+		case t.Address != id || t.Event != eventConfirmed:
+		case t.Node != holder:
+			begin = nil
+		case begin == nil:
+			when := at(t.UnixMilli)
+			begin = &when
+		}
+	}
+	return begin
 }
 
 func commonHolder(addresses []Address) string {
@@ -157,8 +186,8 @@ func transitions(history []fsm.Transition) []Transition {
 	}
 	out := make([]Transition, 0, len(history))
 	for _, t := range history {
-		out = append(out, Transition{Time: time.UnixMilli(t.UnixMilli).UTC(), Term: t.Term, Event: t.Event, Node: string(t.Node),
-			Mode: string(t.Mode), AssociationID: string(t.Association), Reason: t.Reason})
+		out = append(out, Transition{Time: at(t.UnixMilli), Term: t.Term, Event: t.Event, Node: string(t.Node),
+			Mode: string(t.Mode), AssociationID: string(t.Association), Reason: t.Reason, AllocationID: string(t.Address)})
 	}
 	return out
 }

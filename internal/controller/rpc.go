@@ -55,6 +55,7 @@ func (d *Driver) Handler() http.Handler {
 	mux.HandleFunc("POST "+transferPath, d.serveTransfer)
 	mux.HandleFunc("POST "+drainPath, d.serveDrain)
 	mux.HandleFunc("POST "+silencePath, d.serveSilence)
+	mux.HandleFunc("POST "+reachPath, d.serveReach)
 	return mux
 }
 
