@@ -51,6 +51,6 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(agentCommand(), statusCommand(), transferCommand(), drainCommand(), undrainCommand(), configCommand(), tlsCommand(), vrrpCommand(), versionCommand())
+	root.AddCommand(agentCommand(), statusCommand(), historyCommand(), eventsCommand(), transferCommand(), drainCommand(), undrainCommand(), configCommand(), tlsCommand(), vrrpCommand(), versionCommand())
 	return root
 }

@@ -169,7 +169,7 @@ func (t *teller) addCalls(m *Move) {
 		if when.Before(begin) || m.Confirmed != nil && when.After(*m.Confirmed) {
 			continue
 		}
-		c := Call{API: seen.Call.API, Outcome: seen.Call.Class.String(), TookMS: float64(seen.Call.Took.Microseconds()) / 1000}
+		c := callOf(seen.Call)
 		m.Calls = append(m.Calls, c)
 		m.add(stepAnswered, seen.UnixMilli, c.API+": "+c.Outcome)
 	}

@@ -18,4 +18,6 @@ func (s Status) Roles(n Node) []string {
 }
 
 // Silent reports whether a node is known not to answer the leader. What the cluster agreed on about its health is then what it said last.
-func (s Status) Silent(n Node) bool { return s.Answering != nil && !slices.Contains(s.Answering, n.Name) }
+func (s Status) Silent(n Node) bool {
+	return s.Answering != nil && !slices.Contains(s.Answering, n.Name)
+}

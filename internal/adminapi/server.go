@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -50,6 +51,7 @@ type Server struct {
 	// certificate is nil without TLS.
 	certificate func() Certificate
 	answering   func(context.Context) ([]fsm.NodeName, error)
+	streams     atomic.Int32 // of events, that are open
 }
 
 // Listen opens the socket with mode 0600. A socket left by a crashed agent is replaced; one that answers is an error.
@@ -116,6 +118,8 @@ func (s *Server) SetAnswering(ask func(context.Context) ([]fsm.NodeName, error))
 func (s *Server) Run(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+statusPath, s.status)
+	mux.HandleFunc("GET "+historyPath, s.history)
+	mux.HandleFunc("GET "+eventsPath, s.events)
 	mux.HandleFunc("POST "+transferPath, s.transfer)
 	mux.HandleFunc("POST "+drainPath, s.drain)
 	server := &http.Server{Handler: mux, ReadTimeout: readTimeout, BaseContext: func(net.Listener) context.Context { return ctx }}

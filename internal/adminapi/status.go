@@ -186,8 +186,12 @@ func transitions(history []fsm.Transition) []Transition {
 	}
 	out := make([]Transition, 0, len(history))
 	for _, t := range history {
-		out = append(out, Transition{Time: at(t.UnixMilli), Term: t.Term, Event: t.Event, Node: string(t.Node),
-			Mode: string(t.Mode), AssociationID: string(t.Association), Reason: t.Reason, AllocationID: string(t.Address)})
+		out = append(out, transitionOf(t))
 	}
 	return out
+}
+
+func transitionOf(t fsm.Transition) Transition {
+	return Transition{Time: at(t.UnixMilli), Term: t.Term, Event: t.Event, Node: string(t.Node), Mode: string(t.Mode),
+		AssociationID: string(t.Association), Reason: t.Reason, AllocationID: string(t.Address)}
 }

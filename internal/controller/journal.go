@@ -11,11 +11,13 @@ import (
 // Moment is one step of a failover as this node saw it, for people: the committed history does not know what came before a claim, nor
 // what EC2 answered.
 type Moment struct {
+	Number    uint64 // 1 for the first since the start
 	UnixMilli int64
 	Term      uint64
 	Kind      MomentKind
 	Node      fsm.NodeName // who is missed, or who leads
 	Call      *Call        // of a MomentCall
+	State     *Transition  // of a MomentState
 }
 
 // MomentKind says what happened.
@@ -31,6 +33,8 @@ const (
 	MomentElected MomentKind = "elected"
 	// MomentCall: EC2 answered.
 	MomentCall MomentKind = "call"
+	// MomentState: this node's state changed.
+	MomentState MomentKind = "state"
 )
 
 // Call is one call that changes something at EC2, and what came of it.
@@ -49,6 +53,7 @@ const momentsKept = 128
 type journal struct {
 	// moments is never changed in place: whoever has it may read on.
 	moments []Moment
+	last    uint64 // number of the last one
 	lead    Leadership
 	calls   map[Op]started
 }
@@ -70,6 +75,8 @@ func (j *journal) note(now time.Duration, wall func() int64, e Event, actions []
 	}
 	for _, a := range actions {
 		switch a := a.(type) {
+		case Transition:
+			j.add(Moment{UnixMilli: wall(), Term: a.Term, Kind: MomentState, State: &a})
 		case Poll:
 			j.add(Moment{UnixMilli: wall(), Term: a.Term, Kind: MomentSilence, Node: a.Suspect})
 		case Associate:
@@ -109,5 +116,7 @@ func (j *journal) answered(now time.Duration, wall func() int64, e Called) {
 }
 
 func (j *journal) add(m Moment) {
+	j.last++
+	m.Number = j.last
 	j.moments = append(slices.Clone(j.moments[max(0, len(j.moments)-momentsKept+1):]), m)
 }

@@ -27,6 +27,7 @@ func TestJournal(t *testing.T) {
 	step(156, Called{Op: 2, Class: eip.Done}, Associate{Op: 3, Term: 4, Address: testEIP})
 	step(157, Called{Op: 9, Class: eip.Done}) // of nobody's
 	step(200, Called{Op: 3, Class: eip.Conflict})
+	step(201, Tick{}, Transition{From: Backup, To: Master, Term: 4, Reason: "node-a is down"})
 	want := []Moment{
 		{UnixMilli: 1, Term: 3, Kind: MomentElected, Node: "node-a"},
 		{UnixMilli: 100, Term: 3, Kind: MomentSilence, Node: "node-a"},
@@ -34,6 +35,10 @@ func TestJournal(t *testing.T) {
 		{UnixMilli: 115, Term: 4, Kind: MomentElected, Node: "node-b"},
 		{UnixMilli: 156, Term: 4, Kind: MomentCall, Call: &Call{API: "DisassociateAddress", Address: testEIP, Class: eip.Done, Took: 39 * time.Millisecond}},
 		{UnixMilli: 200, Term: 4, Kind: MomentCall, Call: &Call{API: "AssociateAddress", Address: testEIP, Class: eip.Conflict, Took: 44 * time.Millisecond}},
+		{UnixMilli: 201, Term: 4, Kind: MomentState, State: &Transition{From: Backup, To: Master, Term: 4, Reason: "node-a is down"}},
+	}
+	for i := range want {
+		want[i].Number = uint64(i + 1)
 	}
 	if diff := cmp.Diff(want, j.moments); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
