@@ -63,14 +63,8 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.streams.Add(-1)
-	control := http.NewResponseController(w)
-	// The server's time-out for a request would end the stream.
-	if err := control.SetReadDeadline(time.Time{}); err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
 	w.Header().Set("Content-Type", "application/jsonl")
-	stream := stream{server: s, out: json.NewEncoder(w), control: control}
+	stream := stream{server: s, out: json.NewEncoder(w), control: http.NewResponseController(w)}
 	stream.skip(s.ctl.View())
 	// The error is that the client is gone.
 	_ = stream.run(r.Context())
@@ -121,6 +115,7 @@ func (s *stream) tell(ctx context.Context) error {
 	if len(news) == 0 {
 		return nil
 	}
+	// A client that takes nothing is gone.
 	if err := s.control.SetWriteDeadline(time.Now().Add(readTimeout)); err != nil {
 		return err
 	}
