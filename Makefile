@@ -20,7 +20,7 @@ AWS_LAB        := deploy/terraform/examples/lab
 ARCH           ?= arm64
 AWS_LAB_VARS    = -var architecture=$(ARCH) -var program_file=$(CURDIR)/build/aws/$(ARCH)/hacluster
 DIST_NEEDS     := git:git gzip:gzip dpkg-deb:dpkg rpm:rpm man:man-db nsenter:util-linux ss:iproute2 pidof:sysvinit-utils $(LAB_NEEDS)
-TEST_NEEDS     := $(LAB_NEEDS) tcpdump:tcpdump tshark:tshark wrk:wrk keepalived:keepalived prometheus:prometheus /usr/bin/aws:awscli pgrep:procps shellcheck:shellcheck systemd-analyze:systemd man:man-db
+TEST_NEEDS     := $(LAB_NEEDS) tcpdump:tcpdump tshark:tshark wrk:wrk keepalived:keepalived prometheus:prometheus chromium:chromium /usr/bin/aws:awscli pgrep:procps shellcheck:shellcheck systemd-analyze:systemd man:man-db
 
 # $(call install,pairs) installs the Debian packages whose commands are missing.
 define install

@@ -203,6 +203,7 @@ func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller
 	if a.keys != nil {
 		a.admin.SetCertificate(certificateOf(a.keys))
 	}
+	a.admin.SetAnswering(a.driver.Answering)
 	a.openWeb(ctx, cfg, log)
 	return nil
 }

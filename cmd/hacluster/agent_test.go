@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -269,6 +270,9 @@ func TestFirstBootWaits(t *testing.T) {
 		return strings.Contains(status, "node-b") && strings.Contains(status, "node-c")
 	})
 	t.Log(status)
+	if code := exitStatus(n.command("status", "--socket", n.socket()).Run()); code != 1 {
+		t.Errorf("status of a node that waits for its peers: exit status %d, want 1", code)
+	}
 	if info, err := os.Stat(n.socket()); err != nil || info.Mode().Perm() != 0o660 {
 		t.Errorf("admin socket: %v, %v: want mode 0660", info.Mode(), err)
 	}
@@ -289,6 +293,9 @@ func TestCommandsWithoutAnAgent(t *testing.T) {
 			t.Errorf("%v: %v: %s", args, err, out)
 		}
 	}
+	if code := exitStatus(n.command("status", "--socket", n.socket()).Run()); code != 2 {
+		t.Errorf("status without an agent: exit status %d, want 2", code)
+	}
 	out, err := n.command("config", "check", n.config()).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "ok") {
 		t.Errorf("config check: %v: %s", err, out)
@@ -296,6 +303,19 @@ func TestCommandsWithoutAnAgent(t *testing.T) {
 	out, err = n.command("version").CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "hacluster") {
 		t.Errorf("version: %v: %s", err, out)
+	}
+}
+
+// exitStatus is what a command ended with, -1 if it did not run.
+func exitStatus(err error) int {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.ExitCode()
+	default:
+		return -1
 	}
 }
 

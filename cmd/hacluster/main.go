@@ -53,7 +53,8 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(agentCommand(), statusCommand(), doctorCommand(), transferCommand(), drainCommand(), undrainCommand(), reloadCommand(),
-		membersCommand(), joinCommand(), removeCommand(), configCommand(), tlsCommand(), vrrpCommand(), versionCommand(), docsCommand())
+	root.AddCommand(agentCommand(), statusCommand(), historyCommand(), eventsCommand(), doctorCommand(),
+		transferCommand(), drainCommand(), undrainCommand(), reloadCommand(), membersCommand(), joinCommand(), removeCommand(),
+		configCommand(), tlsCommand(), vrrpCommand(), versionCommand(), docsCommand())
 	return root
 }

@@ -118,7 +118,8 @@ scrape_configs:
 // testPages: each agent answers for itself, also the witness, which runs as nobody.
 func (w *watched) testPages(t *testing.T) {
 	for i, page := range w.pages {
-		for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": "ok\n", "/metrics": "hacluster_build_info{"} {
+		for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": "ok\n", "/metrics": "hacluster_build_info{",
+			"/": "Safe to lose a node now?", "/assets/page.css": "prefers-color-scheme", "/status": `"safe_to_lose_a_node":true`} {
 			if code, body := w.get(page + path); code != http.StatusOK || !strings.Contains(body, want) {
 				t.Errorf("%s: %s: %d %.200q", w.members[i].name, path, code, body)
 			}

@@ -22,37 +22,78 @@ const (
 	clientTimeout = 5 * time.Second
 )
 
+// What 'hacluster status' exits with.
+const (
+	statusDegraded = 1
+	statusNoAnswer = 2
+)
+
 func statusCommand() *cobra.Command {
 	var socket, output string
+	var watch bool
 	cmd := &cobra.Command{
-		Use:     "status",
-		Short:   "Show who holds the Elastic IP, who leads, and how the nodes are",
-		Example: "  hacluster status\n  hacluster status -o json | jq -r .holder",
+		Use:   "status",
+		Short: "Show who holds the Elastic IP, whether a node may be lost now, and what is wrong",
+		Long: "Show who holds the Elastic IP and since when, whether it is safe to lose a node now, and what is wrong, as this node sees it.\n\n" +
+			"Exit status 0: all is well. 1: something needs attention. 2: the agent does not answer.",
+		Example: "  hacluster status\n  hacluster status --watch\n  hacluster status -o json | jq -r .verdict.lose",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), clientTimeout)
-			defer cancel()
-			if output != "table" && output != "json" {
-				return fmt.Errorf("output %q: write -o table or -o json", output)
-			}
-			s, err := adminapi.NewClient(socket).Status(ctx)
-			if err != nil {
+			if err := checkOutput(output); err != nil {
 				return err
 			}
-			if output == "json" {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(s)
+			client := adminapi.NewClient(socket)
+			if watch {
+				return watchStatus(cmd.Context(), cmd.OutOrStdout(), client, output)
 			}
-			return printStatus(cmd.OutOrStdout(), s)
+			s, err := askStatus(cmd.Context(), client)
+			if err != nil {
+				return &exitError{status: statusNoAnswer, err: err}
+			}
+			if err := writeStatus(cmd.OutOrStdout(), s, output); err != nil {
+				return err
+			}
+			return exitOf(s)
 		},
 	}
 	cmd.Flags().StringVar(&socket, "socket", defaultSocket, "the agent's admin socket")
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show it anew every second, in the same place")
 	return cmd
 }
 
+func checkOutput(output string) error {
+	if output != "table" && output != "json" {
+		return fmt.Errorf("output %q: write -o table or -o json", output)
+	}
+	return nil
+}
+
+func askStatus(ctx context.Context, client *adminapi.Client) (adminapi.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
+	defer cancel()
+	return client.Status(ctx)
+}
+
+// exitOf makes the grade an exit status.
+func exitOf(s adminapi.Status) error {
+	if s.Verdict != nil && s.Verdict.Grade == adminapi.Good {
+		return nil
+	}
+	return &exitError{status: statusDegraded}
+}
+
+func writeStatus(w io.Writer, s adminapi.Status, output string) error {
+	if output == "json" {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(s)
+	}
+	return printStatus(w, s)
+}
+
 func printStatus(w io.Writer, s adminapi.Status) error {
+	printVerdict(w, s)
 	fmt.Fprintf(w, "%s on %s: %s", s.Cluster, s.Node, s.State)
 	if s.Health != "" {
 		fmt.Fprintf(w, " (%s)", s.Health)
@@ -66,9 +107,6 @@ func printStatus(w io.Writer, s adminapi.Status) error {
 		leader = "none known"
 	}
 	fmt.Fprintf(w, "leader %s, term %d; raft: %s\n", leader, s.Term, s.Phase)
-	if s.StoreError != "" {
-		fmt.Fprintf(w, "the disk of this node refuses writes, and it falls behind: make room or mend it: %s\n", s.StoreError)
-	}
 	fmt.Fprintln(w, levelLine(s))
 	printTLS(w, s)
 	printRefusals(w, s.Refusals)
@@ -85,18 +123,22 @@ func printStatus(w io.Writer, s adminapi.Status) error {
 	return printHistory(w, s.History)
 }
 
-// printTLS warns of a certificate that ends within a month.
-func printTLS(w io.Writer, s adminapi.Status) {
-	const soon = 30 // days
-	c := s.Certificate
-	switch {
-	case c == nil:
+// printVerdict answers first what an operator asks first. An agent of an older version has no verdict.
+func printVerdict(w io.Writer, s adminapi.Status) {
+	v := s.Verdict
+	if v == nil {
 		return
-	case c.DaysLeft < 0:
-		fmt.Fprintf(w, "! the certificate of %s has expired, and the other nodes refuse this one: make a new one with 'hacluster tls'\n", c.Name)
-	case c.DaysLeft <= soon:
-		fmt.Fprintf(w, "! the certificate of %s expires in %d days: make a new one with 'hacluster tls'\n", c.Name, c.DaysLeft)
-	default:
+	}
+	fmt.Fprintf(w, "%s.\nSafe to lose a node now? %s.\n", v.Holds, v.Lose)
+	for _, f := range v.Wrong {
+		fmt.Fprintf(w, "%s %s\n", yesNo(f.Grade == adminapi.Good, "-", "!"), f.Text)
+	}
+	fmt.Fprintln(w)
+}
+
+// printTLS tells how long the certificate lasts.
+func printTLS(w io.Writer, s adminapi.Status) {
+	if c := s.Certificate; c != nil {
 		fmt.Fprintf(w, "TLS: the certificate of %s is valid for %d days\n", c.Name, c.DaysLeft)
 	}
 }
@@ -154,17 +196,20 @@ func levelLine(s adminapi.Status) string {
 
 func printNodes(w io.Writer, s adminapi.Status) error {
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(tw, "NODE\tADDRESS\tPRIORITY\tVERSION\tHAPROXY\tEC2\tROLE")
+	fmt.Fprintln(tw, "NODE\tADDRESS\tPRIORITY\tVERSION\tHAPROXY\tEC2\tANSWERS\tROLE")
 	for _, n := range s.Nodes {
-		fmt.Fprintf(tw, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", n.Name, n.Address, n.Priority, n.Version, haproxyWord(n), yesNo(n.EC2, "reached", "out of reach"), roleWord(n, s))
+		fmt.Fprintf(tw, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", n.Name, n.Address, n.Priority, n.Version, haproxyWord(n, s), ec2Word(n, s), answersWord(n, s),
+			strings.Join(s.Roles(n), ", "))
 	}
 	return tw.Flush()
 }
 
-func haproxyWord(n adminapi.Node) string {
+func haproxyWord(n adminapi.Node, s adminapi.Status) string {
 	switch {
 	case n.Witness:
 		return "-"
+	case s.Silent(n):
+		return "?"
 	case n.Healthy:
 		return "healthy"
 	default:
@@ -172,21 +217,22 @@ func haproxyWord(n adminapi.Node) string {
 	}
 }
 
-func roleWord(n adminapi.Node, s adminapi.Status) string {
-	role := ""
-	add := func(is bool, word string) {
-		if is && role != "" {
-			role += ", "
-		}
-		if is {
-			role += word
-		}
+func ec2Word(n adminapi.Node, s adminapi.Status) string {
+	switch {
+	case n.Witness:
+		return "-"
+	case s.Silent(n):
+		return "?"
 	}
-	add(n.Name == s.Leader, "leader")
-	add(slices.ContainsFunc(s.Addresses, func(a adminapi.Address) bool { return a.Holder == n.Name }), "holder")
-	add(n.Witness, "witness")
-	add(n.Drained, "drained")
-	return role
+	return yesNo(n.EC2, "reached", "out of reach")
+}
+
+// answersWord says whether the node answers the leader, as far as that is known.
+func answersWord(n adminapi.Node, s adminapi.Status) string {
+	if s.Answering == nil {
+		return "?"
+	}
+	return yesNo(s.Silent(n), "no", "yes")
 }
 
 func yesNo(is bool, yes, no string) string {
@@ -196,7 +242,7 @@ func yesNo(is bool, yes, no string) string {
 	return no
 }
 
-// printVRRP shows who was heard, and what is odd about it. Of a peer that never said anything there is nothing to show.
+// printVRRP shows who was heard; what is odd about it is in the verdict. Of a peer that never said anything there is nothing to show.
 func printVRRP(w io.Writer, v *adminapi.VRRP) error {
 	if v == nil {
 		return nil
@@ -208,19 +254,13 @@ func printVRRP(w io.Writer, v *adminapi.VRRP) error {
 			fmt.Fprintln(tw, senderLine(s))
 		}
 	}
-	if err := tw.Flush(); err != nil {
-		return err
-	}
-	for _, n := range v.Notices {
-		fmt.Fprintf(w, "! %s (%d packets, the last %v ago)\n", n.Text, n.Packets, age(n.AgeMS))
-	}
-	return nil
+	return tw.Flush()
 }
 
 func senderLine(s adminapi.Sender) string {
 	who, said := cmp.Or(s.Node, "not a node"), "never advertised"
 	if l := s.Last; l != nil {
-		said = fmt.Sprintf("VRRPv%d priority %d every %v, %v ago", l.Version, l.Priority, time.Duration(l.IntervalMS)*time.Millisecond, age(l.AgeMS))
+		said = fmt.Sprintf("VRRPv%d priority %d every %v, %v ago", l.Version, l.Priority, time.Duration(l.IntervalMS)*time.Millisecond, adminapi.Age(l.AgeMS))
 	}
 	line := fmt.Sprintf("  %s\t%s\t%s", s.Address, who, said)
 	for _, reason := range slices.Sorted(maps.Keys(s.Rejected)) {
@@ -234,15 +274,6 @@ func total(counts map[string]uint64) (sum uint64) {
 		sum += n
 	}
 	return sum
-}
-
-// age rounds to what a reader wants to know.
-func age(ms int64) time.Duration {
-	d := time.Duration(ms) * time.Millisecond
-	if d < time.Second {
-		return d
-	}
-	return d.Round(time.Second)
 }
 
 func printHistory(w io.Writer, history []adminapi.Transition) error {

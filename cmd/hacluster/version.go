@@ -18,9 +18,10 @@ var (
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version, the level it knows (docs/UPGRADE.md), the commit and the Go release it was built with",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Print the version, the level it knows (docs/UPGRADE.md), the commit and the Go release it was built with",
+		Example: "  hacluster version",
+		Args:    cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) {
 			fmt.Fprintf(cmd.OutOrStdout(), "hacluster %s (level %d, commit %s, %s, %s/%s)\n", version, fsm.Newest, commit(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hacluster/hacluster/internal/config"
 	"github.com/hacluster/hacluster/internal/web"
+	"github.com/hacluster/hacluster/internal/web/statuspage"
 )
 
 // openWeb serves what people and monitoring read. The node's vote must not depend on that, so without a listener it goes on.
@@ -29,6 +30,13 @@ func (a *agent) openWeb(ctx context.Context, cfg config.Config, log *zap.Logger)
 	server.Handle("/metrics", a.metrics.Handler())
 	server.Handle("/healthz", web.Check(a.driver.Alive))
 	server.Handle("/readyz", web.Check(func(context.Context) error { return a.admin.Status().WhyNotReady() }))
-	server.Handle("/status", web.JSON(a.admin.Status))
+	server.Handle("/status", web.JSON(a.admin.Survey))
+	page, err := statuspage.New(a.admin.Survey)
+	if err != nil {
+		log.Error("there will be no status page", zap.Error(err))
+	} else {
+		server.Handle("/{$}", page)
+		server.Handle("/assets/", page)
+	}
 	a.web = server
 }

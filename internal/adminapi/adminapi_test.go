@@ -46,6 +46,14 @@ func (a *agent) RequestDrain(_ context.Context, node fsm.NodeName, drained bool)
 // serve runs a server on a fresh socket and returns a client of it.
 func serve(t *testing.T, a *agent) (*Client, string) {
 	t.Helper()
+	return serveAgent(t, a)
+}
+
+func serveAgent(t *testing.T, a interface {
+	Controller
+	RaftStatus
+}) (*Client, string) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	l, err := Listen(t.Context(), path, "")
 	if err != nil {

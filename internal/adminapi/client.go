@@ -43,6 +43,30 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return s, err
 }
 
+// History asks for the claims that the cluster remembers, oldest first.
+func (c *Client) History(ctx context.Context) ([]Move, error) {
+	var all []Move
+	return all, c.call(ctx, http.MethodGet, historyPath, nil, &all)
+}
+
+// Events copies the agent's events to w, a line of JSON each, until ctx ends, which is no error, or the agent does.
+func (c *Client) Events(ctx context.Context, w io.Writer) error {
+	resp, err := c.request(ctx, http.MethodGet, eventsPath, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	_, err = io.Copy(w, resp.Body)
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return fmt.Errorf("copy events: %w", err)
+	default:
+		return errors.New("the agent has ended")
+	}
+}
+
 // Transfer asks for a move of the address to a node ("" = the best candidate) and returns the node chosen.
 func (c *Client) Transfer(ctx context.Context, to string) (string, error) {
 	var out controller.TransferAnswer
@@ -62,32 +86,46 @@ func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
 }
 
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
-	var body bytes.Buffer
-	if in != nil {
-		if err := json.NewEncoder(&body).Encode(in); err != nil {
-			return fmt.Errorf("encode request: %w", err)
-		}
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://agent"+path, &body)
+	resp, err := c.request(ctx, method, path, in)
 	if err != nil {
-		return fmt.Errorf("make request: %w", err)
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.unreachable(err)
+		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("read the agent's answer: %w", err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		return errors.New(legible.Line(strings.TrimSpace(string(text))))
-	}
 	if err := json.Unmarshal(text, out); err != nil {
 		return fmt.Errorf("read the agent's answer: %w", err)
 	}
 	return nil
+}
+
+// request returns an answer that says OK; its body is the caller's to close.
+func (c *Client) request(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	var body bytes.Buffer
+	if in != nil {
+		if err := json.NewEncoder(&body).Encode(in); err != nil {
+			return nil, fmt.Errorf("encode request: %w", err)
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://agent"+path, &body)
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("read the agent's answer: %w", err)
+	}
+	return nil, errors.New(legible.Line(strings.TrimSpace(string(text))))
 }
 
 func (c *Client) unreachable(err error) error {

@@ -13,6 +13,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,6 +30,8 @@ const (
 
 	readTimeout = 5 * time.Second
 	maxRequest  = 4 << 10 // bytes
+	// surveyWithin bounds the question to the leader: an operator waits for the answer.
+	surveyWithin = 500 * time.Millisecond
 )
 
 // Controller is what the socket needs of the controller.
@@ -53,6 +56,8 @@ type Server struct {
 	// certificate is nil without TLS.
 	certificate func() Certificate
 	reload      func() (Reloaded, error)
+	answering   func(context.Context) ([]fsm.NodeName, error)
+	streams     atomic.Int32 // of events, that are open
 }
 
 // Listen opens the socket for the agent's user and for the members of group, a name or a number; empty: the group that the agent runs as. A
@@ -165,10 +170,15 @@ func (s *Server) SetCertificate(get func() Certificate) { s.certificate = get }
 // SetReload tells the server how the configuration file is read anew. It is called before Run.
 func (s *Server) SetReload(reload func() (Reloaded, error)) { s.reload = reload }
 
+// SetAnswering tells the server how to find out which nodes answer the leader. It is called before Run.
+func (s *Server) SetAnswering(ask func(context.Context) ([]fsm.NodeName, error)) { s.answering = ask }
+
 // Run serves until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+statusPath, s.status)
+	mux.HandleFunc("GET "+historyPath, s.history)
+	mux.HandleFunc("GET "+eventsPath, s.events)
 	mux.HandleFunc("POST "+transferPath, s.transfer)
 	mux.HandleFunc("POST "+drainPath, s.drain)
 	mux.HandleFunc("POST "+reloadPath, s.readAnew)
@@ -182,9 +192,27 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-func (s *Server) status(w http.ResponseWriter, _ *http.Request) { answer(w, s.Status()) }
+func (s *Server) status(w http.ResponseWriter, r *http.Request) { answer(w, s.Survey(r.Context())) }
 
-// Status returns how things are at this moment. It may be called by several goroutines.
+// Survey returns how things are, with the verdict. It asks the leader which nodes answer, and waits for that for a moment only. It may be
+// called by several goroutines.
+func (s *Server) Survey(ctx context.Context) Status {
+	status := s.Status()
+	if s.answering != nil {
+		ctx, cancel := context.WithTimeout(ctx, surveyWithin)
+		defer cancel()
+		// A leader that says nothing leaves that unknown, which the verdict says.
+		names, _ := s.answering(ctx)
+		for _, n := range names {
+			status.Answering = append(status.Answering, string(n))
+		}
+	}
+	verdict := Judge(status)
+	status.Verdict = &verdict
+	return status
+}
+
+// Status returns how things are at this moment, without a verdict: nobody is asked. It may be called by several goroutines.
 func (s *Server) Status() Status {
 	status := describe(s.id, s.ctl.View(), s.ctl.Traffic(), s.raft.Status())
 	if s.certificate != nil {

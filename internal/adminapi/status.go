@@ -44,9 +44,17 @@ type Status struct {
 	// VRRP is what this node sent and heard; nil on a witness without hints.
 	VRRP *VRRP `json:"vrrp,omitempty"`
 
+	// Voters are the names of the nodes that vote. Answering are those that answer the leader, itself included; nil: not known here.
+	Voters    []string `json:"voters"`
+	Answering []string `json:"answering,omitempty"`
+	// Verdict is the summary in words, where it was asked for.
+	Verdict *Verdict `json:"verdict,omitempty"`
+
 	AppliedIndex uint64       `json:"applied_index"`
 	Nodes        []Node       `json:"nodes"`
 	History      []Transition `json:"history"` // newest last, at most 20
+	// LastFailover is the newest move to another node; nil: the history knows none.
+	LastFailover *Move `json:"last_failover,omitempty"`
 }
 
 // Certificate is the part of a node's certificate chain that ends first.
@@ -71,6 +79,8 @@ type Address struct {
 	Guarded bool `json:"guarded"`
 	// Claim says in words what a leader does about the address.
 	Claim string `json:"claim,omitempty"`
+	// Since is when the holder got it, as far back as the history goes; nil: not known.
+	Since *time.Time `json:"since,omitempty"`
 }
 
 // Held reports whether one node holds every address, as far as the cluster agreed.
@@ -101,6 +111,7 @@ type Transition struct {
 	Mode          string    `json:"mode,omitempty"`
 	AssociationID string    `json:"association_id,omitempty"`
 	Reason        string    `json:"reason,omitempty"`
+	AllocationID  string    `json:"allocation_id,omitempty"`
 }
 
 const historyShown = 20
@@ -120,6 +131,7 @@ func describe(id Identity, v *controller.View, traffic *controller.Traffic, raft
 		Phase: raft.Phase, StoreError: raft.StoreError, Level: describeLevel(v, raft),
 		Addresses: addresses(v),
 		Hints:     v.Hints, Refusals: raft.Refusals, VRRP: describeTraffic(traffic), AppliedIndex: v.Committed.Index,
+		Voters: raft.Voters, LastFailover: lastFailover(moves(v.Committed.History, v.Moments)),
 	}
 	s.Ready = v.Ready(id.Witness)
 	s.Holder = commonHolder(s.Addresses)
@@ -137,13 +149,29 @@ func addresses(v *controller.View) []Address {
 	for _, seen := range v.Addresses {
 		agreed := v.Committed.Addresses[seen.ID]
 		a := Address{AllocationID: string(seen.ID), Holder: string(agreed.Holder), AssociationID: string(agreed.Association),
-			Confirmed: agreed.Claim != nil && agreed.Claim.Confirmed && !agreed.Claim.Released, Guarded: agreed.Guarded(), Claim: seen.Step}
+			Confirmed: agreed.Claim != nil && agreed.Claim.Confirmed && !agreed.Claim.Released, Guarded: agreed.Guarded(), Claim: seen.Step, Since: since(v.Committed.History, seen.ID, agreed.Holder)}
 		if seen.Read != nil && seen.Read.PublicIP.IsValid() {
 			a.PublicIP = seen.Read.PublicIP.String()
 		}
 		out = append(out, a)
 	}
 	return out
+}
+
+// since returns when the holder's present reign over an address began: the first of its confirmations after anybody else's.
+func since(history []fsm.Transition, id fsm.AllocationID, holder fsm.NodeName) *time.Time {
+	var begin *time.Time
+	for _, t := range history {
+		switch {
+		case t.Address != id || t.Event != eventConfirmed:
+		case t.Node != holder:
+			begin = nil
+		case begin == nil:
+			when := at(t.UnixMilli)
+			begin = &when
+		}
+	}
+	return begin
 }
 
 func commonHolder(addresses []Address) string {
@@ -159,8 +187,12 @@ func transitions(history []fsm.Transition) []Transition {
 	}
 	out := make([]Transition, 0, len(history))
 	for _, t := range history {
-		out = append(out, Transition{Time: time.UnixMilli(t.UnixMilli).UTC(), Term: t.Term, Event: t.Event, Node: string(t.Node),
-			Mode: string(t.Mode), AssociationID: string(t.Association), Reason: t.Reason})
+		out = append(out, transitionOf(t))
 	}
 	return out
+}
+
+func transitionOf(t fsm.Transition) Transition {
+	return Transition{Time: at(t.UnixMilli), Term: t.Term, Event: t.Event, Node: string(t.Node), Mode: string(t.Mode),
+		AssociationID: string(t.Association), Reason: t.Reason, AllocationID: string(t.Address)}
 }

@@ -48,6 +48,7 @@ var allowed = map[string][]string{
 	"internal/tfcheck":            {},
 	"internal/vrrpaudit":          {"internal/packets", "vrrpwire"},
 	"internal/web":                {},
+	"internal/web/statuspage":     {"internal/adminapi"},
 	"model":                       {},
 	"internal/sim":                {"eip", "eip/ec2fake", "election", "fsm", "health", "internal/controller", "internal/sim/judge", "internal/sim/simnet", "vrrpwire"},
 	"internal/sim/judge":          {"fsm"},

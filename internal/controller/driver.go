@@ -128,6 +128,7 @@ type Driver struct {
 	wiring    atomic.Pointer[Wiring]
 	contact   *time.Ticker // runs while this node leads
 	reachable string       // what was last told to the core: who answers, who votes
+	journal   journal
 }
 
 // leadership is the context of the calls made as leader of one term.
@@ -235,7 +236,9 @@ func (d *Driver) catchUp(work context.Context) (done bool, err error) {
 
 // step lets the core decide and performs its actions in order.
 func (d *Driver) step(ctx context.Context, e Event) (done bool, err error) {
-	actions := d.core.Step(d.clock(), e)
+	now := d.clock()
+	actions := d.core.Step(now, e)
+	d.journal.note(now, d.cfg.WallClock, e, actions)
 	for _, a := range actions {
 		if s, ok := a.(Stop); ok {
 			done, err = true, s.Err

@@ -59,6 +59,7 @@ func (d *Driver) Handler() http.Handler {
 	mux.HandleFunc("POST "+removePath, d.serveRemove)
 	mux.HandleFunc("POST "+membersPath, d.serveMembers)
 	mux.HandleFunc("POST "+HeardPath, d.serveHeard)
+	mux.HandleFunc("POST "+reachPath, d.serveReach)
 	return mux
 }
 

@@ -18,6 +18,7 @@ type View struct {
 	// ForeignMoves counts how often this node, as the holder, found an address moved by somebody else.
 	ForeignMoves uint64
 	Committed    fsm.State
+	Moments      []Moment // oldest first, at most 128
 }
 
 // Ready reports whether the node knows a leader and can do its part: its HAProxy is healthy, or it is a witness, which has none.
@@ -46,6 +47,6 @@ func (d *Driver) publish() {
 		Healthy: c.health.Healthy, Health: c.health.Reason,
 		EC2: c.watch.reached, Addresses: addresses,
 		Hints: c.hint.counts, ForeignMoves: c.watch.foreignMoves,
-		Reachable: c.placement.reachable, Committed: c.committed,
+		Reachable: c.placement.reachable, Committed: c.committed, Moments: d.journal.moments,
 	})
 }

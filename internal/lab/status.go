@@ -90,7 +90,11 @@ func (n *Node) command(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, n.bins.hacluster, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.Env = &stdout, &stderr, environment()
-	if err := cmd.Run(); err != nil {
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); args[0] == "status" && errors.As(err, &exit) && exit.ExitCode() == 1 {
+		err = nil // an answer, which is that something is wrong
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s on %s: %w: %s", args[0], n.Name, err, bytes.TrimSpace(stderr.Bytes()))
 	}
 	return stdout.Bytes(), nil

@@ -25,9 +25,9 @@ func Check(is func(context.Context) error) http.Handler {
 }
 
 // JSON answers with a value, as it is at the moment.
-func JSON[T any](value func() T) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+func JSON[T any](value func(context.Context) T) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(value()) // likewise
+		_ = json.NewEncoder(w).Encode(value(r.Context())) // likewise
 	})
 }

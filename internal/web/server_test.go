@@ -94,7 +94,7 @@ func TestAnswers(t *testing.T) {
 		"/well":   Check(func(context.Context) error { return nil }),
 		"/ill":    Check(func(context.Context) error { return errors.New("no leader is known") }),
 		"/slow":   Check(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }),
-		"/status": JSON(func() map[string]int { return map[string]int{"term": 7} }),
+		"/status": JSON(func(context.Context) map[string]int { return map[string]int{"term": 7} }),
 	})
 	tests := []struct {
 		path, contentType, body string
