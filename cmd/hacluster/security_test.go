@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -94,6 +95,9 @@ func TestAnOrdinaryUserGetsNothing(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out, err := runAs(t, tt.uid, tt.argv[0], tt.argv[1:]...)
+			if slices.Contains(tt.argv, "status") && exitStatus(err) == 1 && strings.Contains(out, "holds") {
+				err = nil // it was answered: not all is well
+			}
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(out, tt.want)) {
 				t.Errorf("%v: %.300s", err, out)
 			}

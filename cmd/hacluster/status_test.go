@@ -40,10 +40,11 @@ VRRP: 120 adverts sent, 31 received, 42 packets rejected
 func TestStatusAnswersFirstWhatIsAskedFirst(t *testing.T) {
 	s := adminapi.Status{
 		Cluster: "edge-1", Node: "node-a", State: "Master", Health: "all checks pass", Leader: "node-a", Term: 4, Phase: "running", Holder: "node-a",
+		Version: "v1.1.0", Level: adminapi.Level{InUse: 2, Known: 2},
 		Addresses: []adminapi.Address{{AllocationID: "eipalloc-1", PublicIP: "203.0.113.10", Holder: "node-a", AssociationID: "eipassoc-1", Confirmed: true}},
 		Nodes: []adminapi.Node{
-			{Name: "node-a", Address: "10.0.1.11:7946", Priority: 110, Healthy: true, EC2: true},
-			{Name: "node-b", Address: "10.0.1.12:7946", Priority: 100, Reason: "exited", EC2: true},
+			{Name: "node-a", Address: "10.0.1.11:7946", Priority: 110, Healthy: true, EC2: true, Version: "v1.1.0"},
+			{Name: "node-b", Address: "10.0.1.12:7946", Priority: 100, Reason: "exited", EC2: true, Version: "v1.1.0"},
 			{Name: "node-c", Address: "10.0.1.13:7946", Priority: 50, Witness: true, Drained: true},
 			{Name: "node-d", Address: "10.0.1.14:7946", Priority: 90, Healthy: true, EC2: true},
 		},
@@ -65,12 +66,13 @@ Safe to lose a node now? No: 2 of 3 voters answer, and 2 are a quorum: with one 
 edge-1 on node-a: Master (all checks pass)
 203.0.113.10 (eipalloc-1) is held by node-a (eipassoc-1)
 leader node-a, term 4; raft: running
+version v1.1.0, level 2 of 2
 
-NODE    ADDRESS         PRIORITY  HAPROXY            EC2      ANSWERS  ROLE
-node-a  10.0.1.11:7946  110       healthy            reached  yes      leader, holder
-node-b  10.0.1.12:7946  100       unhealthy: exited  reached  yes      
-node-c  10.0.1.13:7946  50        -                  -        no       witness, drained
-node-d  10.0.1.14:7946  90        ?                  ?        no       
+NODE    ADDRESS         PRIORITY  VERSION  HAPROXY            EC2      ANSWERS  ROLE
+node-a  10.0.1.11:7946  110       v1.1.0   healthy            reached  yes      leader, holder
+node-b  10.0.1.12:7946  100       v1.1.0   unhealthy: exited  reached  yes      
+node-c  10.0.1.13:7946  50                 -                  -        no       witness, drained
+node-d  10.0.1.14:7946  90                 ?                  ?        no       
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)

@@ -43,10 +43,12 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return s, err
 }
 
-// History asks for the claims that the cluster remembers, oldest first.
+// History asks for the claims that the cluster remembers, oldest first. Its text can be shown on a terminal.
 func (c *Client) History(ctx context.Context) ([]Move, error) {
 	var all []Move
-	return all, c.call(ctx, http.MethodGet, historyPath, nil, &all)
+	err := c.call(ctx, http.MethodGet, historyPath, nil, &all)
+	legible.Strings(&all)
+	return all, err
 }
 
 // Events copies the agent's events to w, a line of JSON each, until ctx ends, which is no error, or the agent does.
