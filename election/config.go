@@ -55,6 +55,9 @@ type Config struct {
 	DataDir string
 	// Peers are all configured nodes, this one included.
 	Peers []Peer
+	// Expect is set where Peers were found instead of configured: a cluster is bootstrapped by that many only, and peers that have found
+	// others are waited for. 0: Peers are configured, and peers that are configured otherwise are an error.
+	Expect int
 
 	Timing    Timing
 	Snapshots Snapshots

@@ -48,6 +48,8 @@ type life struct {
 	admission   admission
 	// refusal says why the store takes no more entries, "" if it does.
 	refusal phase
+	// bound is the generation that the node has taken over since Open.
+	bound atomic.Pointer[generation]
 }
 
 // newNode makes a node without store and network.
@@ -146,7 +148,7 @@ func (n *Node) live(ctx context.Context) error {
 		stable:    guarded,
 		snapshots: n.store.snapshots,
 		transport: newTransport(tcp, n.cfg.Now, n.evidence),
-		watch:     n.watchMembership,
+		watch:     n.watch,
 	})
 }
 

@@ -40,6 +40,7 @@ func (n *Node) Call(ctx context.Context, peerName, path string, in, out any) err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set(clusterHeader, n.cfg.Cluster)
+	request.Header.Set(generationHeader, string(n.generation()))
 	response, err := n.client.Do(request)
 	if err != nil {
 		return fmt.Errorf("call %s of %s: %w", path, peerName, withoutURL(err))
@@ -141,6 +142,9 @@ func (n *Node) rpcHandler() http.Handler {
 		}
 		if !mayCall(r) {
 			http.Error(w, "only nodes may call "+r.URL.Path, http.StatusForbidden)
+			return
+		}
+		if !n.sameGeneration(w, r) {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
