@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"internal/config":             {},
 	"internal/controller":         {"eip", "election", "fsm", "health", "vrrpwire"},
 	"internal/adminapi":           {"election", "fsm", "internal/controller"},
+	"internal/discovery":          {"eip"},
 	"internal/fleet":              {"eip", "fsm", "internal/controller"},
 	"internal/hooks":              {"internal/controller"},
 	"internal/keepalived":         {},
