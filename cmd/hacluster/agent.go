@@ -39,6 +39,9 @@ func agentCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if cfg.Discovery != nil {
+				return runDiscovered(cmd.Context(), cfg, load, log)
+			}
 			return runAgent(cmd.Context(), cfg, load, log)
 		},
 	}
@@ -47,14 +50,18 @@ func agentCommand() *cobra.Command {
 	return cmd
 }
 
-// runAgent opens everything first, so that what is missing is said before the node takes part, then runs it all. load reads cfg anew.
-func runAgent(ctx context.Context, cfg config.Config, load func() (config.Config, error), log *zap.Logger) error {
+// runAgent opens everything first, so that what is missing is said before the node takes part, then runs it all. load reads cfg anew;
+// with adds what not every agent has.
+func runAgent(ctx context.Context, cfg config.Config, load func() (config.Config, error), log *zap.Logger, with ...func(*agent)) error {
 	for _, w := range cfg.Warnings() {
 		log.Warn(w)
 	}
 	a, err := openAgent(ctx, cfg, load, log)
 	if err != nil {
 		return err
+	}
+	for _, add := range with {
+		add(a)
 	}
 	log.Info("agent started", zap.String("version", version), zap.String("state", string(controller.Init)))
 	err = a.run(ctx)
@@ -75,6 +82,8 @@ type agent struct {
 	wire   runner // nil on a witness
 	hooks  *hooks.Runner
 	keys   *keyring.Keyring // nil: the nodes talk over plain TCP
+
+	discovery runner // nil: the nodes are configured
 }
 
 type runner interface{ Run(context.Context) error }
@@ -100,7 +109,7 @@ func (a *agent) serve(stop context.Context) error {
 	if a.keys != nil {
 		g.Go(func() error { return a.keys.Run(ctx) })
 	}
-	for name, r := range map[string]runner{"ec2": a.ec2, "health": a.health, "vrrp": a.wire} {
+	for name, r := range map[string]runner{"ec2": a.ec2, "health": a.health, "vrrp": a.wire, "discovery": a.discovery} {
 		if r != nil {
 			g.Go(func() error { return named(name, r.Run(ctx)) })
 		}

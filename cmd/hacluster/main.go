@@ -51,6 +51,6 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(agentCommand(), statusCommand(), transferCommand(), configCommand(), tlsCommand(), vrrpCommand(), versionCommand())
+	root.AddCommand(agentCommand(), statusCommand(), transferCommand(), recoverCommand(), configCommand(), tlsCommand(), vrrpCommand(), versionCommand())
 	return root
 }

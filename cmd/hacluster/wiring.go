@@ -61,6 +61,9 @@ func electionConfig(cfg config.Config, rpc http.Handler, log *zap.Logger) electi
 		RPC:       rpc,
 		Logger:    log.Named("raft"),
 	}
+	if cfg.Discovery != nil {
+		ec.Expect = cfg.Discovery.Expect
+	}
 	for _, n := range cfg.Nodes {
 		ec.Peers = append(ec.Peers, election.Peer{Name: n.Name, Address: n.Address.String(), Witness: n.Witness})
 	}

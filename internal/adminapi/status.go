@@ -51,6 +51,8 @@ type Status struct {
 	// VRRP is what this node sent and heard; nil on a witness without hints.
 	VRRP *VRRP `json:"vrrp,omitempty"`
 
+	// Generation names the recoveries of the cluster from a loss of its quorum, "" if there was none.
+	Generation   string       `json:"generation,omitempty"`
 	AppliedIndex uint64       `json:"applied_index"`
 	Nodes        []Node       `json:"nodes"`
 	History      []Transition `json:"history"` // newest last, at most 20
@@ -108,6 +110,7 @@ func describe(id Identity, v *controller.View, traffic *controller.Traffic, raft
 		AllocationID: string(id.AllocationID), Holder: string(a.Holder), AssociationID: string(a.Association),
 		Confirmed: a.Claim != nil && a.Claim.Confirmed && !a.Claim.Released, Guarded: a.Guarded(),
 		Hints: v.Hints, Refusals: raft.Refusals, VRRP: describeTraffic(traffic), AppliedIndex: v.Committed.Index,
+		Generation: raft.Generation,
 	}
 	s.Ready = s.Leader != "" && s.Healthy && s.State != string(controller.Init)
 	if v.Read != nil && v.Read.PublicIP.IsValid() {

@@ -54,22 +54,23 @@ const (
 
 // Config is a whole, valid configuration file with the defaults filled in.
 type Config struct {
-	Cluster   Cluster   `yaml:"cluster"`
-	Profile   Profile   `yaml:"profile"`
-	Node      string    `yaml:"node"`     // name of this node, one of Nodes
-	DataDir   string    `yaml:"data_dir"` // absolute path
-	Nodes     []Node    `yaml:"nodes"`    // every node, this one included
-	TLS       *TLS      `yaml:"tls"`      // between the nodes; nil: Insecure
-	Insecure  bool      `yaml:"insecure"` // plain TCP between the nodes
-	EIP       EIP       `yaml:"eip"`
-	AWS       AWS       `yaml:"aws"`
-	VRRP      VRRP      `yaml:"vrrp"`
-	Raft      Raft      `yaml:"raft"`
-	Placement Placement `yaml:"placement"`
-	Health    Health    `yaml:"health"`
-	Hooks     Hooks     `yaml:"hooks"`
-	Admin     Admin     `yaml:"admin"`
-	Log       Log       `yaml:"log"`
+	Cluster   Cluster    `yaml:"cluster"`
+	Profile   Profile    `yaml:"profile"`
+	Node      string     `yaml:"node"`      // name of this node, one of Nodes
+	DataDir   string     `yaml:"data_dir"`  // absolute path
+	Nodes     []Node     `yaml:"nodes"`     // every node, this one included
+	Discovery *Discovery `yaml:"discovery"` // in place of Nodes
+	TLS       *TLS       `yaml:"tls"`       // between the nodes; nil: Insecure
+	Insecure  bool       `yaml:"insecure"`  // plain TCP between the nodes
+	EIP       EIP        `yaml:"eip"`
+	AWS       AWS        `yaml:"aws"`
+	VRRP      VRRP       `yaml:"vrrp"`
+	Raft      Raft       `yaml:"raft"`
+	Placement Placement  `yaml:"placement"`
+	Health    Health     `yaml:"health"`
+	Hooks     Hooks      `yaml:"hooks"`
+	Admin     Admin      `yaml:"admin"`
+	Log       Log        `yaml:"log"`
 }
 
 // Cluster names the group of nodes.

@@ -9,20 +9,8 @@ func (c Config) Warnings() []string {
 	if c.Insecure {
 		warn("insecure: the nodes talk over plain TCP; allow the port only inside the security group")
 	}
-	if n := len(c.Nodes); n%2 == 0 {
-		warn("nodes: %d nodes survive no more failures than %d; add or remove one", n, n-1)
-	}
-	candidates := c.candidates()
-	if len(candidates) == 1 {
-		warn("nodes: only %s can hold the Elastic IP; the others are witnesses", candidates[0].Name)
-	}
-	first := map[int]string{}
-	for _, n := range candidates {
-		if other, taken := first[n.Priority]; taken {
-			warn("nodes: %s and %s have the same priority %d; give the preferred one a higher priority", other, n.Name, n.Priority)
-			continue
-		}
-		first[n.Priority] = n.Name
+	if c.Discovery == nil {
+		c.warnOfNodes(warn)
 	}
 	if c.Placement.PreemptDelay > 0 && !c.Placement.Preempt {
 		warn("placement: preempt_delay has no effect without 'preempt: true'")
@@ -41,4 +29,22 @@ func (c Config) Warnings() []string {
 		warn("health: no check notices a HAProxy that hangs; add health.stats or health.http")
 	}
 	return warnings
+}
+
+func (c Config) warnOfNodes(warn func(string, ...any)) {
+	if n := len(c.Nodes); n%2 == 0 {
+		warn("nodes: %d nodes survive no more failures than %d; add or remove one", n, n-1)
+	}
+	candidates := c.candidates()
+	if len(candidates) == 1 {
+		warn("nodes: only %s can hold the Elastic IP; the others are witnesses", candidates[0].Name)
+	}
+	first := map[int]string{}
+	for _, n := range candidates {
+		if other, taken := first[n.Priority]; taken {
+			warn("nodes: %s and %s have the same priority %d; give the preferred one a higher priority", other, n.Name, n.Priority)
+			continue
+		}
+		first[n.Priority] = n.Name
+	}
 }
