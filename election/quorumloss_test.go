@@ -324,6 +324,7 @@ func TestObjectionsToARecovery(t *testing.T) {
 		"one of four others knows more":    {5, []Survivor{voter("node-b", 7, 101)}, []string{"node-b knows more", "entry 101 of term 7", "recover there"}},
 		"a shorter log of a later term":    {5, []Survivor{voter("node-b", 8, 90)}, []string{"node-b knows more"}},
 		"the best of several is named":     {7, []Survivor{voter("node-b", 7, 101), voter("node-c", 7, 103)}, []string{"node-c knows more"}},
+		"it was done already":              {1, []Survivor{{Name: "node-b", Silent: "no answer"}}, []string{"node-a is the only voter already", "start the agent"}},
 		"an empty node is no survivor":     {3, []Survivor{{Name: "node-b"}, {Name: "node-c"}}, nil},
 		"somebody recovered already":       {3, []Survivor{{Name: "node-b", LeftUs: true}}, []string{"recovered already", "node-b"}},
 		"what a stranger's log says is no": {5, []Survivor{{Name: "node-b", Last: Position{Term: 9, Index: 900}}}, nil},

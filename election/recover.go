@@ -205,6 +205,8 @@ func object(self string, last Position, voters int, survey []Survivor) error {
 		}
 	}
 	switch {
+	case voters == 1 && len(alive) == 1:
+		return fmt.Errorf("%s is the only voter already: start the agent here, and then the others", self)
 	case len(alive) > voters/2:
 		return fmt.Errorf("the quorum is not lost: %s are %d of %d voters: start the agent here, and wait for a leader",
 			strings.Join(alive, ", "), len(alive), voters)

@@ -19,6 +19,7 @@ import (
 // TestNodesThatAreFoundFoundACluster: three instances with a tag and one configuration file, which names none of them. The third comes late.
 func TestNodesThatAreFoundFoundACluster(t *testing.T) {
 	needRoot(t)
+	t.Parallel()
 	haproxy, err := net.Listen("tcp", "127.0.0.1:0") // as far as the tcp check can tell
 	must(t, err)
 	t.Cleanup(func() { _ = haproxy.Close() })
@@ -87,7 +88,8 @@ func startFound(t *testing.T, fake *ec2fake.Server, number, port int, endpoint, 
 	must(t, os.WriteFile(filepath.Join(dir, "hacluster.yaml"), []byte(fmt.Sprintf(`cluster: {name: test}
 data_dir: %s
 insecure: true
-discovery: {tag: hacluster=edge-1, port: %d, interval: 5s}
+discovery: {tag: hacluster=edge-1, port: %d, interval: 1s}
+vrrp: {virtual_router_id: 52}
 eip: {allocation_id: %s}
 aws: {region: eu-central-1, endpoint: "%s", imds_endpoint: "%s"}
 health: {tcp: {address: "%s"}}

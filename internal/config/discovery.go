@@ -55,7 +55,7 @@ func (s Discovery) validate(d *document) {
 	if s.VRRP.IsValid() && !s.VRRP.Addr().Is4() {
 		d.report("discovery.vrrp", fmt.Sprintf("%v is not an IPv4 network", s.VRRP), "write the one in which the nodes have the addresses for VRRP")
 	}
-	d.checkRange("discovery.interval", s.Interval, 5*time.Second, 10*time.Minute)
+	d.checkRange("discovery.interval", s.Interval, time.Second, 10*time.Minute)
 	d.checkRange("discovery.stabilisation", s.Stabilisation, time.Minute, 24*time.Hour)
 	if s.Stabilisation < 2*s.Interval {
 		d.report("discovery.stabilisation", fmt.Sprintf("%s is shorter than two reads of EC2, every %s", short(s.Stabilisation), short(s.Interval)),
