@@ -119,6 +119,9 @@ func TestFindAllOrNothing(t *testing.T) {
 		}))
 		t.Cleanup(server.Close)
 		expectNothing(t, server.URL, "more than 1000 instances")
+		if n != 20 {
+			t.Errorf("%d pages were read, want 20", n)
+		}
 	})
 	t.Run("no text of EC2's", func(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>log in</html>") }))

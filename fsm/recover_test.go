@@ -93,6 +93,7 @@ func TestARecoveryKeepsTheRest(t *testing.T) {
 	c.release("a", true)
 	c.claim("b", Balanced, Handover)
 	c.holds("a", Balanced, "x2")
+	c.release("a", true)
 	before := c.state.Clone()
 	c.state.Recover("a", 1700000000000, "the others are gone")
 	got, want := c.state.Clone(), before.Clone()
