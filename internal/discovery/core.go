@@ -135,6 +135,10 @@ func (c *Core) admit(d *Decision, nodes []Node, members []Member) {
 }
 
 func (c *Core) remove(d *Decision, r Read, nodes []Node, members []Member) {
+	maps.DeleteFunc(c.removed, func(name string, at time.Duration) bool {
+		still := slices.ContainsFunc(members, func(m Member) bool { return m.Name == name }) // it could not be removed, or is back
+		return still || r.At-at >= c.stabilisation
+	})
 	missing := make(map[string]time.Duration)
 	var gone []Member
 	for _, m := range members {
@@ -182,10 +186,6 @@ func (c *Core) keeps(m Member, succeeded bool, now time.Duration, members []Memb
 	if !m.Voter {
 		return ""
 	}
-	maps.DeleteFunc(c.removed, func(name string, at time.Duration) bool {
-		still := slices.ContainsFunc(members, func(m Member) bool { return m.Name == name }) // it could not be removed, or is back
-		return still || now-at >= c.stabilisation
-	})
 	voters, live := count(members)
 	before := voters + len(c.removed)
 	switch {
