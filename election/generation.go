@@ -131,6 +131,11 @@ func (n *Node) judge(answers map[string]identityAnswer) error {
 	return nil
 }
 
+// hasLeft reports whether the node belongs to a cluster that went on without the generation g.
+func (a identityAnswer) hasLeft(g generation) bool {
+	return len(a.Members) > 0 && a.Generation != g && !g.supersedes(a.Generation)
+}
+
 // watch is what the node watches while Raft runs.
 func (n *Node) watch(ctx context.Context, r *raft.Raft) error {
 	group, ctx := errgroup.WithContext(ctx)

@@ -293,6 +293,24 @@ func TestWhichGenerationIsTheNewest(t *testing.T) {
 	}
 }
 
+// TestWhoHasLeftWhom: a node that was left behind itself is no reason not to recover once more.
+func TestWhoHasLeftWhom(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		own, theirs generation
+		want        bool
+	}{{"", "", false}, {"", "a1", true}, {"a1", "a1", false}, {"a1", "", false}, {"a1", "a1/b2", true}, {"a1", "c3", true}} {
+		answer := identityAnswer{identity: identity{Generation: test.theirs}, Members: []raft.ServerID{"node-b.1"}}
+		if got := answer.hasLeft(test.own); got != test.want {
+			t.Errorf("%q has left %q: %v, want %v", test.theirs, test.own, got, test.want)
+		}
+		answer.Members = nil
+		if answer.hasLeft(test.own) {
+			t.Errorf("a node without a cluster (%q) has left %q", test.theirs, test.own)
+		}
+	}
+}
+
 // TestANodeWithoutMemoryNeverBootstraps, whatever the others say or do not say.
 func TestANodeWithoutMemoryNeverBootstraps(t *testing.T) {
 	t.Parallel()

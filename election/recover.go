@@ -172,7 +172,7 @@ func (r *Recovery) Survey(ctx context.Context) []Survivor {
 	for _, p := range n.cfg.others() {
 		s := Survivor{Name: p.Name, Address: p.Address}
 		if answer, ok := answers[p.Name]; ok {
-			s.Last, s.LeftUs = answer.Last, answer.Generation != n.self.Generation && len(answer.Members) > 0
+			s.Last, s.LeftUs = answer.Last, answer.hasLeft(n.self.Generation)
 			s.Voter = slices.ContainsFunc(r.members.Servers, func(m raft.Server) bool {
 				return m.Suffrage == raft.Voter && m.ID == answer.serverID()
 			})
