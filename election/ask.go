@@ -18,7 +18,7 @@ func Ask(ctx context.Context, cfg Config, peerName, path string, in, out any) er
 	m := newMux(cfg)
 	client := newClient(cfg.peer, m.dial)
 	defer client.CloseIdleConnections()
-	return call(ctx, cfg, client, peerName, path, in, out)
+	return call(ctx, client, sender{cluster: cfg.Cluster}, peerName, path, in, out)
 }
 
 // Caller returns the name of the node whose certificate vouches for a request to Config.RPC. ok is false without TLS: then anybody may be

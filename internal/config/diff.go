@@ -25,7 +25,7 @@ func restarts() map[string]string {
 	return map[string]string{
 		"cluster": identity, "node": identity, "data_dir": identity,
 		"profile": "it chooses the defaults of timings that are set at the start",
-		"nodes":   peers, "insecure": peers,
+		"nodes":   peers, "discovery": peers, "insecure": peers,
 		"tls": "other files take a restart; the same files are read again by themselves", "tls.revoked": "",
 		"eip": "every claim of this run depends on it", "eip.drift": "", "eip.observe_interval": "", "eip.confirm_timeout": "", "eip.release_wait": "",
 		"aws": "the way to EC2 is open already", "vrrp": sockets, "raft": timers, "admin": sockets, "http": sockets,
