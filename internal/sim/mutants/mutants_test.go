@@ -20,7 +20,7 @@ func mutants() []mutant {
 				"	c.proposeClaim(having(fsm.Takeover, a))\n}",
 				`	if k := &c.claim; k.grant.Index != 0 && c.standing(k.grant) && a.AssociationID != "" {
 		k.step, k.op, k.inFlight = disassociating, c.nextOp(), true
-		c.emit(Disassociate{Op: k.op, Term: c.lead.Term, Claim: k.grant.Index, Association: a.AssociationID})
+		c.emit(Disassociate{Op: k.op, Address: c.id, Term: c.lead.Term, Claim: k.grant.Index, Association: a.AssociationID})
 		return
 	}
 	c.proposeClaim(having(fsm.Takeover, a))
@@ -81,7 +81,7 @@ func mutants() []mutant {
 		{
 			name: "EC2, once out of reach, is never believed to be back", breaks: "I6", atMost: 100, scenario: "outages",
 			edits: []edit{{"internal/controller/watch.go",
-				"	if !w.reached {", "	if !w.reached && w.last == nil {"}},
+				"	if !w.reached {", "	if !w.reached && c.charges[0].sight.last == nil {"}},
 		},
 		{
 			name: "an atomic call is forgotten", breaks: "I2", atMost: 500, scenario: "late atomic calls",
