@@ -51,7 +51,7 @@ func mutants() []mutant {
 				"		case d.ports.Health == nil || !d.ports.Health.Status().Healthy:\n			return errUnhealthy\n", ""}},
 		},
 		{
-			name: "the marker of a lost disk is ignored", breaks: "I7", atMost: 500,
+			name: "the marker of a lost disk is ignored", breaks: "I7 I1", atMost: 500,
 			edits: []edit{{"election/identity.go",
 				"		own, err := reincarnate(cfg, s)\n		return own, returning, err\n	default:",
 				"		return marker, resumed, nil\n	default:"}},
