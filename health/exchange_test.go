@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // page is an HAProxy that answers as it is told.
@@ -35,7 +36,8 @@ func asking(url string) Config {
 func TestChecksAreReplacedWithoutAFalseVerdict(t *testing.T) {
 	first, firstWell := page(t)
 	second, secondWell := page(t)
-	x, err := NewExchange(asking(first), zap.NewNop())
+	core, said := observer.New(zap.WarnLevel)
+	x, err := NewExchange(asking(first), zap.New(core))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,10 +66,14 @@ func TestChecksAreReplacedWithoutAFalseVerdict(t *testing.T) {
 	if err := x.Replace(asking(second)); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case s := <-x.Updates():
-		t.Errorf("new checks that fail were taken at once: %+v", s)
-	case <-time.After(200 * time.Millisecond): // not a proof; a mistake shows here nearly always
+	for deadline := time.Now().Add(30 * time.Second); said.FilterMessageSnippet("the old ones stay in use").Len() == 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("nobody says that the new checks fail")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if len(x.Updates()) > 0 || !x.Status().Healthy {
+		t.Errorf("new checks that fail were taken: %+v", x.Status())
 	}
 	secondWell.Store(true)
 	if s := next("the new checks agree"); !s.Healthy {

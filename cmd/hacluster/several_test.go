@@ -61,10 +61,10 @@ func TestThreeAddressesMoveTogether(t *testing.T) {
 		s, err := members[2].status()
 		return err == nil && s.Held() && s.Holder == other
 	})
-	out, err = members[0].hacluster("status")
-	if err != nil || strings.Count(out, "is held by "+other) != 3 {
-		t.Errorf("status: %v\n%s", err, out)
-	}
+	waitFor(t, "the same in words, at another node", func() bool {
+		out, err := members[0].hacluster("status")
+		return err == nil && strings.Count(out, "is held by "+other) == 3
+	})
 }
 
 func ids() []string {

@@ -14,7 +14,6 @@ type Change struct {
 
 // Whereabouts are what a node knows of one address.
 type Whereabouts struct {
-	ID          fsm.AllocationID
 	PublicIP    netip.Addr        // as EC2 showed it last; invalid if this node has never read it
 	Holder      fsm.NodeName      // of the last association that was confirmed
 	Association fsm.AssociationID // likewise
@@ -36,7 +35,7 @@ func (d *Driver) change(t Transition) Change {
 	c := Change{Transition: t}
 	for _, a := range d.core.charges {
 		agreed := a.address()
-		known := Whereabouts{ID: a.id, Holder: agreed.Holder, Association: agreed.Association}
+		known := Whereabouts{Holder: agreed.Holder, Association: agreed.Association}
 		if read := a.sight.last; read != nil {
 			known.PublicIP = read.PublicIP
 		}

@@ -135,7 +135,7 @@ type status struct {
 
 func (m *machine) status() (status, error) {
 	out, err := m.try("hacluster status -o json")
-	if err != nil {
+	if err != nil && !strings.HasPrefix(out, "{") { // otherwise it is an answer: something needs attention
 		return status{}, fmt.Errorf("%w: %s", err, out)
 	}
 	var s status

@@ -92,7 +92,15 @@ func (s *stage) log(n *lab.Node, process string) string {
 		return ""
 	}
 	s.must(err)
-	return string(data[s.marks[path]:])
+	text := string(data[s.marks[path]:])
+	if process != keepalived {
+		return text
+	}
+	// The one of before may have logged once more, between the mark and its end.
+	if _, own, started := strings.Cut(text, "Starting Keepalived"); started {
+		return own
+	}
+	return ""
 }
 
 // entering is the search that operators have for keepalived. It has to find what hacluster logs, too.

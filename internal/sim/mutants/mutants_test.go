@@ -20,7 +20,7 @@ func mutants() []mutant {
 				"	c.proposeClaim(having(fsm.Takeover, a))\n}",
 				`	if k := &c.claim; k.grant.Index != 0 && c.standing(k.grant) && a.AssociationID != "" {
 		k.step, k.op, k.inFlight = disassociating, c.nextOp(), true
-		c.emit(Disassociate{Op: k.op, Term: c.lead.Term, Claim: k.grant.Index, Association: a.AssociationID})
+		c.emit(Disassociate{Op: k.op, Address: c.id, Term: c.lead.Term, Claim: k.grant.Index, Association: a.AssociationID})
 		return
 	}
 	c.proposeClaim(having(fsm.Takeover, a))
@@ -51,7 +51,7 @@ func mutants() []mutant {
 				"		case d.ports.Health == nil || !d.ports.Health.Status().Healthy:\n			return errUnhealthy\n", ""}},
 		},
 		{
-			name: "the marker of a lost disk is ignored", breaks: "I7", atMost: 500,
+			name: "the marker of a lost disk is ignored", breaks: "I7 I1", atMost: 500,
 			edits: []edit{{"election/identity.go",
 				"		own, err := reincarnate(cfg, s)\n		return own, returning, err\n	default:",
 				"		return marker, resumed, nil\n	default:"}},
@@ -68,8 +68,7 @@ func mutants() []mutant {
 		},
 		{
 			name: "a new Master does not wait for the old one's evidence to end", breaks: "I3", atMost: 500, scenario: "short freezes",
-			edits: []edit{{"internal/controller/claim.go",
-				"k.reignFrom = c.now + d + d/100 + lateAdvert", "k.reignFrom = 0 * d"}},
+			edits: []edit{{"internal/controller/claim.go", "k.reignFrom = c.reignsEnd()", "k.reignFrom = 0"}},
 		},
 		{
 			name: "adverts need no evidence", breaks: "I3", atMost: 500,
@@ -82,7 +81,7 @@ func mutants() []mutant {
 		{
 			name: "EC2, once out of reach, is never believed to be back", breaks: "I6", atMost: 100, scenario: "outages",
 			edits: []edit{{"internal/controller/watch.go",
-				"	if !w.reached {", "	if !w.reached && w.last == nil {"}},
+				"	if !w.reached {", "	if !w.reached && c.charges[0].sight.last == nil {"}},
 		},
 		{
 			name: "an atomic call is forgotten", breaks: "I2", atMost: 500, scenario: "late atomic calls",
@@ -111,7 +110,7 @@ func mutants() []mutant {
 		},
 		{
 			name: "foreign moves are not looked for", breaks: "I6", atMost: 500, scenario: "foreign moves",
-			edits: []edit{{"internal/controller/watch.go", "	case c.claim.step == holding:\n		c.compare(e.Address)\n", ""}},
+			edits: []edit{{"internal/controller/watch.go", "	case c.claim.step == holding:\n		c.compare(read)\n", ""}},
 		},
 	}
 }

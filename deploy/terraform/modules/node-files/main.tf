@@ -56,16 +56,14 @@ locals {
     ],
   ) }
 
-  # Debian's image prefers a mirror inside AWS. The nodes have no way out over IPv4, and these two are known to answer over IPv6.
-  mirrors = {
-    "/etc/apt/mirrors/debian.list"          = "https://deb.debian.org/debian"
-    "/etc/apt/mirrors/debian-security.list" = "https://deb.debian.org/debian-security"
-  }
+  # Debian's image prefers a mirror inside AWS, which has no IPv6; the nodes have no way out over IPv4. Without the prefix it is the public
+  # one, which has.
+  public_mirrors = "sed -i 's#//cdn-aws[.]#//#' /etc/apt/mirrors/*.list || true"
 
   user_data = { for name, _ in var.nodes : name => join("\n", ["#cloud-config", yamlencode({
     hostname         = name
     manage_etc_hosts = true
-    bootcmd          = [for file, url in local.mirrors : "test ! -f ${file} || echo ${url} > ${file}"]
+    bootcmd          = [local.public_mirrors]
     package_update   = true
     packages         = local.packages[name]
     write_files      = local.files[name]
