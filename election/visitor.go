@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Visitor calls the nodes of a cluster as one of them does, without taking part: for hacluster doctor. It listens nowhere and has no
-// store, so it may be used beside the running node of its name.
+// Visitor calls the nodes of a cluster as one of them does, without taking part: for hacluster doctor, and before the first start. It
+// listens nowhere and has no store, so it may be used beside the running node of its name.
 type Visitor struct {
 	cfg    Config
 	mux    *mux

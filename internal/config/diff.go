@@ -42,6 +42,30 @@ func Diff(old, now Config) []Change {
 	return changes
 }
 
+// Take returns what a running agent makes of a changed file: the new value of each key that it takes live, the old one of every other.
+func Take(old, now Config) Config {
+	taken := old
+	takeLive("", reflect.ValueOf(&taken).Elem(), reflect.ValueOf(now))
+	return taken
+}
+
+func takeLive(path string, into, now reflect.Value) {
+	switch {
+	case into.Kind() == reflect.Pointer && !into.IsNil() && !now.IsNil():
+		own := reflect.New(into.Type().Elem()) // the old one goes on being used
+		own.Elem().Set(into.Elem())
+		takeLive(path, own.Elem(), now.Elem())
+		into.Set(own)
+	case into.Kind() == reflect.Struct && isSection(into.Type()):
+		fields, changed := fieldsOf(into), fieldsOf(now)
+		for _, key := range fields.keys {
+			takeLive(joinPath(path, key), fields.byKey[key], changed.byKey[key])
+		}
+	case reasonFor(path) == "":
+		into.Set(now)
+	}
+}
+
 // reasonFor finds the longest section that a key is in.
 func reasonFor(key string) string {
 	reasons := restarts()
