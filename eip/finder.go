@@ -8,10 +8,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"github.com/aws/smithy-go/logging"
 )
 
 const (
@@ -47,7 +45,7 @@ type FinderConfig struct {
 
 // Finder lists the running instances that have a tag. It has connections of its own: the way of the Client stays as it is.
 type Finder struct {
-	api       *ec2.Client
+	api       calls
 	transport oneShot
 	tag       Tag
 	timeout   time.Duration
@@ -59,19 +57,7 @@ func NewFinder(ctx context.Context, cfg FinderConfig) (*Finder, error) {
 	if err != nil {
 		return nil, err
 	}
-	base := awshttp.NewBuildableClient()
-	if b, ok := sdk.HTTPClient.(*awshttp.BuildableClient); ok {
-		base = b // carries AWS_CA_BUNDLE
-	}
-	transport := newTransport(base.GetTransport(), cfg.Dial)
-	api := ec2.NewFromConfig(sdk, func(o *ec2.Options) {
-		o.HTTPClient = transport.client()
-		o.Retryer = aws.NopRetryer{} // who asks, asks again
-		o.Logger = logging.Nop{}
-		if cfg.Endpoint != "" {
-			o.BaseEndpoint = aws.String(cfg.Endpoint)
-		}
-	})
+	api, transport := newCalls(sdk, cfg.Endpoint, cfg.Dial, sdk.Credentials)
 	f := &Finder{api: api, transport: transport, tag: cfg.Tag, timeout: cfg.Timeout}
 	if f.timeout == 0 {
 		f.timeout = DefaultFindTimeout
@@ -85,44 +71,45 @@ func (f *Finder) Find(ctx context.Context) ([]Instance, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	defer f.transport.CloseIdleConnections()
-	pages := ec2.NewDescribeInstancesPaginator(f.api, &ec2.DescribeInstancesInput{
+	request := &ec2.DescribeInstancesInput{
 		MaxResults: aws.Int32(findPage),
 		Filters: []types.Filter{
 			{Name: aws.String("tag:" + f.tag.Key), Values: []string{f.tag.Value}},
 			{Name: aws.String("instance-state-name"), Values: []string{string(types.InstanceStateNameRunning)}},
 		},
-	}, func(o *ec2.DescribeInstancesPaginatorOptions) { o.StopOnDuplicateToken = true })
+	}
 	var found []Instance
-	for n := 0; pages.HasMorePages(); n++ {
-		if n == maxPages {
-			return nil, f.fail(fmt.Errorf("more than %d instances", maxPages*findPage))
-		}
-		page, err := f.page(ctx, pages)
+	for range maxPages {
+		page, next, err := f.page(ctx, request)
 		if err != nil {
 			return nil, f.fail(err)
 		}
 		found = append(found, page...)
+		if next == "" {
+			return found, nil
+		}
+		request.NextToken = &next
 	}
-	return found, nil
+	return nil, f.fail(fmt.Errorf("more than %d instances", maxPages*findPage))
 }
 
-func (f *Finder) page(ctx context.Context, pages *ec2.DescribeInstancesPaginator) ([]Instance, error) {
+// page is one call.
+func (f *Finder) page(ctx context.Context, request *ec2.DescribeInstancesInput) (found []Instance, next string, err error) {
 	var g gate
-	out, err := pages.NextPage(withGate(ctx, &g))
+	out, err := f.api.DescribeInstances(withGate(ctx, &g), request)
 	if err := g.seal(err); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var found []Instance
 	for _, r := range out.Reservations {
 		for _, i := range r.Instances {
 			// The filter said so; an endpoint that knows no filters would say all.
 			if i.State == nil || i.State.Name != types.InstanceStateNameRunning || !f.tagged(i.Tags) {
-				return nil, errors.New("the answer contains instances that were not asked for")
+				return nil, "", errors.New("the answer contains instances that were not asked for")
 			}
 			found = append(found, instanceOf(i))
 		}
 	}
-	return found, nil
+	return found, aws.ToString(out.NextToken), nil
 }
 
 func (f *Finder) tagged(tags []types.Tag) bool {
