@@ -8,13 +8,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/logging"
 )
 
 // DefaultAttemptTimeout bounds one call unless Config says otherwise.
@@ -60,7 +58,7 @@ type Client struct {
 
 // access is the way to EC2, which the addresses of a Group share.
 type access struct {
-	api         *ec2.Client
+	api         calls
 	transport   oneShot
 	credentials *credentialStore
 	region      string
@@ -85,21 +83,8 @@ func openAccess(ctx context.Context, cfg Config) (*access, error) {
 	if err != nil {
 		return nil, err
 	}
-	base := awshttp.NewBuildableClient()
-	if b, ok := sdk.HTTPClient.(*awshttp.BuildableClient); ok {
-		base = b // carries AWS_CA_BUNDLE
-	}
-	transport := newTransport(base.GetTransport(), cfg.Dial)
 	store := &credentialStore{source: sdk.Credentials}
-	api := ec2.NewFromConfig(sdk, func(o *ec2.Options) {
-		o.HTTPClient = transport.client()
-		o.Retryer = aws.NopRetryer{}
-		o.Logger = logging.Nop{} // its warnings come back as errors
-		o.Credentials = store
-		if cfg.Endpoint != "" {
-			o.BaseEndpoint = aws.String(cfg.Endpoint)
-		}
-	})
+	api, transport := newCalls(sdk, cfg.Endpoint, cfg.Dial, store)
 	w := &access{api: api, transport: transport, credentials: store, region: sdk.Region, endpoint: cfg.Endpoint, timeout: cfg.AttemptTimeout}
 	if w.endpoint == "" {
 		w.endpoint = "of region " + w.region

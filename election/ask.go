@@ -14,11 +14,9 @@ const AdmitPath = "/v1/admit"
 // Ask makes one call as the node of cfg, which need not run: before its first start it asks a peer that it is configured with. It is
 // otherwise as Node.Call.
 func Ask(ctx context.Context, cfg Config, peerName, path string, in, out any) error {
-	cfg = cfg.withDefaults()
-	m := newMux(cfg)
-	client := newClient(cfg.peer, m.dial)
-	defer client.CloseIdleConnections()
-	return call(ctx, cfg, client, peerName, path, in, out)
+	v := NewVisitor(cfg)
+	defer v.Close()
+	return v.Call(ctx, peerName, path, in, out)
 }
 
 // Caller returns the name of the node whose certificate vouches for a request to Config.RPC. ok is false without TLS: then anybody may be

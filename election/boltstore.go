@@ -300,6 +300,20 @@ func (b *boltStore) note(snapshot noted) (outdated bool, err error) {
 	return outdated && err == nil, err
 }
 
+// begin makes the snapshot all that the store has, and own whose it is, in one transaction: it ends one life of the store and begins
+// another.
+func (b *boltStore) begin(snapshot noted, own identity) error {
+	data, err := json.Marshal(own)
+	if err != nil {
+		return fmt.Errorf("encode identity: %w", err)
+	}
+	return b.update(func(log *bbolt.Bucket, h *header) error {
+		h.Snapshot, h.First, h.Last = snapshot, 0, 0
+		h.Values[identityKey] = data
+		return empty(log)
+	})
+}
+
 // leadsTo reports whether the log, if there is any, goes through the last entry of the snapshot or begins behind it.
 func (h *header) leadsTo(log *bbolt.Bucket, snapshot noted) (bool, error) {
 	if h.Last == 0 || h.Snapshot.Index == snapshot.Index && h.Snapshot.Term == snapshot.Term {

@@ -27,6 +27,8 @@ type identityAnswer struct {
 	Initialized bool `json:"initialized"`
 	// Leading: the node is the Raft leader, so Members is the truth.
 	Leading bool `json:"leading"`
+	// Last is where its log ends.
+	Last Position `json:"last,omitzero"`
 	// Peers are the sorted names that the node is configured with.
 	Peers []string `json:"peers"`
 	// Members is the Raft configuration; empty as long as the node has not heard of any. Roster is the same with addresses.
@@ -35,8 +37,9 @@ type identityAnswer struct {
 }
 
 func (n *Node) answerIdentity(w http.ResponseWriter, _ *http.Request) {
-	answer := identityAnswer{identity: n.self, Initialized: n.initialized.Load(), Peers: n.cfg.peerNames()}
+	answer := identityAnswer{identity: n.identity(), Initialized: n.initialized.Load(), Peers: n.cfg.peerNames()}
 	if r := n.raft.Load(); r != nil {
+		answer.Last, _ = n.store.end() // without it the answer is still good for all but a recovery
 		answer.Leading = r.State() == raft.Leader
 		members := servers(r)
 		for _, server := range members {
@@ -63,13 +66,18 @@ func (n *Node) answerIdentity(w http.ResponseWriter, _ *http.Request) {
 //
 // If the lowest node loses its store for good after one of the others has done 4 and before it has replicated anything, the
 // others wait for ever; the operator removes their data dirs. Nothing was committed by then.
+//
+// A node with a past first asks whether the cluster has gone on without it (generation.go).
 func (n *Node) settle(ctx context.Context) error {
-	for n.origin == fresh {
+	if n.origin == resumed {
+		return n.refuseIfLeftBehind(ctx)
+	}
+	for {
 		answers, silent, err := n.poll(ctx)
 		if err != nil {
 			return err
 		}
-		verdict, err := decide(n.cfg, answers, silent)
+		verdict, err := decide(n.cfg, n.origin, answers, silent)
 		if err != nil {
 			return err
 		}
@@ -81,6 +89,9 @@ func (n *Node) settle(ctx context.Context) error {
 			n.log.Info("bootstrapped the cluster", zap.Strings("members", n.cfg.peerNames()))
 			return n.initialize()
 		case startNow:
+			if err := n.bind(verdict.generation); err != nil {
+				return err
+			}
 			return n.initialize()
 		}
 		n.waitingFor(verdict.waiting)
@@ -90,15 +101,11 @@ func (n *Node) settle(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	if n.origin == returning {
-		return n.initialize()
-	}
-	return nil
 }
 
 // initialize makes the marker durable: from here on Raft runs under this incarnation, and its loss would be noticed.
 func (n *Node) initialize() error {
-	if err := writeMarker(n.cfg, n.self); err != nil {
+	if err := writeMarker(n.cfg, n.identity()); err != nil {
 		return err
 	}
 	n.initialized.Store(true)
@@ -129,10 +136,23 @@ func (n *Node) waitingFor(what []string) {
 // poll asks all other peers who they are: those that answered by name, and why the others did not. An answer that shows a
 // configuration error is an error.
 func (n *Node) poll(ctx context.Context) (answers map[string]identityAnswer, silent map[string]error, err error) {
+	answers, silent = n.askAll(ctx, n.roster.others())
+	for name, err := range silent {
+		var answered *CallError
+		if errors.As(err, &answered) && answered.Status == http.StatusMisdirectedRequest {
+			p, _ := n.roster.peer(name)
+			return nil, nil, fmt.Errorf("peer %s at %s: %s: correct its address or the cluster name in the configuration", name, p.Address, answered.Message)
+		}
+	}
+	return answers, silent, ctx.Err()
+}
+
+// askAll asks these peers at once.
+func (n *Node) askAll(ctx context.Context, peers []Peer) (answers map[string]identityAnswer, silent map[string]error) {
 	answers, silent = make(map[string]identityAnswer), make(map[string]error)
 	var mu sync.Mutex
 	var polls sync.WaitGroup
-	for _, p := range n.roster.others() {
+	for _, p := range peers {
 		polls.Go(func() {
 			answer, err := n.ask(ctx, p.Name)
 			mu.Lock()
@@ -145,17 +165,10 @@ func (n *Node) poll(ctx context.Context) (answers map[string]identityAnswer, sil
 		})
 	}
 	polls.Wait()
-	for name, err := range silent {
-		var answered *CallError
-		if errors.As(err, &answered) && answered.Status == http.StatusMisdirectedRequest {
-			p, _ := n.roster.peer(name)
-			return nil, nil, fmt.Errorf("peer %s at %s: %s: correct its address or the cluster name in the configuration", name, p.Address, answered.Message)
-		}
-	}
 	for _, answer := range answers {
 		n.roster.tell(answer.Roster)
 	}
-	return answers, silent, ctx.Err()
+	return answers, silent
 }
 
 func (n *Node) ask(ctx context.Context, name string) (identityAnswer, error) {
@@ -186,38 +199,64 @@ const (
 )
 
 type verdict struct {
-	next    step
-	waiting []string
+	next       step
+	generation generation // to join
+	waiting    []string
 }
 
-// decide is the bootstrap rule as a pure function of what the peers answered.
-func decide(cfg Config, answers map[string]identityAnswer, silent map[string]error) (verdict, error) {
-	var waiting []string
+// decide is the bootstrap rule as a pure function of what the peers answered. A node without memory joins only; one that never had any
+// may bootstrap.
+func decide(cfg Config, past origin, answers map[string]identityAnswer, silent map[string]error) (verdict, error) {
+	switch found, known, forked := newest(answers); {
+	case forked != "":
+		return verdict{next: keepWaiting, waiting: []string{forked}}, nil
+	case known:
+		// There is a cluster. Either it knows this node already, or this node asks to join.
+		return verdict{next: startNow, generation: found}, nil
+	}
+	waiting, err := whomToAwait(cfg, past, answers, silent)
+	if err != nil {
+		return verdict{}, err
+	}
+	lowest := cfg.peerNames()[0]
+	switch {
+	case len(waiting) > 0:
+		// for them
+	case past == returning || cfg.JoinOnly:
+		waiting = []string{"a member of the cluster"}
+	case cfg.Expect > 0 && len(cfg.Peers) != cfg.Expect:
+		waiting = []string{fmt.Sprintf("%d nodes, while %d are found: %s", cfg.Expect, len(cfg.Peers), strings.Join(cfg.peerNames(), ", "))}
+	case lowest == cfg.Name:
+		return verdict{next: bootstrapNow}, nil
+	default:
+		waiting = []string{lowest + " to bootstrap the cluster"}
+	}
+	return verdict{next: keepWaiting, waiting: waiting}, nil
+}
+
+// whomToAwait lists the peers that keep this node from bootstrapping, with the reasons.
+func whomToAwait(cfg Config, past origin, answers map[string]identityAnswer, silent map[string]error) (waiting []string, err error) {
+	await := func(p Peer, why string) {
+		waiting = append(waiting, fmt.Sprintf("%s (%s): %s", p.Name, p.Address, why))
+	}
 	for _, p := range cfg.others() {
 		answer, answered := answers[p.Name]
 		switch {
 		case !answered:
-			waiting = append(waiting, fmt.Sprintf("%s (%s): %s", p.Name, p.Address, reason(silent[p.Name])))
-		case len(answer.Members) > 0:
-			// There is a cluster. Either it knows this node already, or this node asks to join.
-			return verdict{next: startNow}, nil
-		case answer.Initialized:
-			waiting = append(waiting, fmt.Sprintf("%s (%s): it has not heard from the other members yet", p.Name, p.Address))
+			await(p, reason(silent[p.Name]))
+		case answer.Initialized || past == returning:
+			await(p, "it has not heard from the other members yet")
 		case cfg.JoinOnly:
-			waiting = append(waiting, fmt.Sprintf("%s (%s): its cluster has not begun, and this node only joins one", p.Name, p.Address))
-		case !slices.Equal(answer.Peers, cfg.peerNames()):
+			await(p, "its cluster has not begun, and this node only joins one")
+		case slices.Equal(answer.Peers, cfg.peerNames()):
+			// it agrees
+		case cfg.Expect > 0:
+			await(p, "it finds the nodes "+strings.Join(answer.Peers, ", "))
+		default:
 			// Two views of who is in the cluster could bootstrap two clusters that share nodes.
-			return verdict{}, fmt.Errorf("peer %s is configured with the nodes %s, this node with %s: make the configurations equal",
+			return nil, fmt.Errorf("peer %s is configured with the nodes %s, this node with %s: make the configurations equal",
 				p.Name, strings.Join(answer.Peers, ", "), strings.Join(cfg.peerNames(), ", "))
 		}
 	}
-	lowest := cfg.peerNames()[0]
-	switch {
-	case len(waiting) > 0 || cfg.JoinOnly:
-		return verdict{next: keepWaiting, waiting: waiting}, nil
-	case lowest == cfg.Name:
-		return verdict{next: bootstrapNow}, nil
-	default:
-		return verdict{next: keepWaiting, waiting: []string{lowest + " to bootstrap the cluster"}}, nil
-	}
+	return waiting, nil
 }

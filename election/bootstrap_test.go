@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,7 +48,7 @@ func TestTheBootstrapRule(t *testing.T) {
 					silent[n] = syscall.ECONNREFUSED
 				}
 			}
-			got, err := decide(Config{Name: test.self, Peers: peers}, test.answers, silent)
+			got, err := decide(Config{Name: test.self, Peers: peers}, fresh, test.answers, silent)
 			if err != nil || got.next != test.next || strings.Join(got.waiting, ", ") != test.waiting {
 				t.Errorf("decide = %+v, %v; want step %d, waiting for %q", got, err, test.next, test.waiting)
 			}
@@ -61,14 +62,57 @@ func TestTheBootstrapRule(t *testing.T) {
 		"to join, a fresh cluster": {uninitialised, keepWaiting},
 		"to join, a cluster":       {member, startNow},
 	} {
-		got, err := decide(joiner, map[string]identityAnswer{"node-a": test.answer}, nil)
+		got, err := decide(joiner, fresh, map[string]identityAnswer{"node-a": test.answer}, nil)
 		if err != nil || got.next != test.next || (got.next == keepWaiting) != (len(got.waiting) > 0) {
 			t.Errorf("%s: decide = %+v, %v; want step %d", name, got, err, test.next)
 		}
 	}
 	disagreeing := identityAnswer{Peers: []string{"node-b", "node-c", "node-d"}}
-	_, err := decide(Config{Name: "node-a", Peers: peers}, map[string]identityAnswer{"node-b": disagreeing, "node-c": uninitialised}, nil)
+	_, err := decide(Config{Name: "node-a", Peers: peers}, fresh, map[string]identityAnswer{"node-b": disagreeing, "node-c": uninitialised}, nil)
 	expectSentence(t, err, "peer node-b is configured with the nodes node-b, node-c, node-d", "make the configurations equal")
+}
+
+// TestTheBootstrapRuleAmongFoundNodes: as many as are expected found a cluster, and what others have found is waited for, not complained of. A
+// cluster that exists is joined whatever the numbers are.
+func TestTheBootstrapRuleAmongFoundNodes(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		found, theirs string // letters
+		cluster       bool
+		next          step
+		waiting       string
+	}{
+		"as expected":         {"abc", "abc", false, bootstrapNow, ""},
+		"too few":             {"ab", "ab", false, keepWaiting, "3 nodes, while 2 are found: node-a, node-b"},
+		"too many":            {"abcd", "abcd", false, keepWaiting, "3 nodes, while 4 are found: node-a, node-b, node-c, node-d"},
+		"another view":        {"abc", "abd", false, keepWaiting, "node-b (10.0.0.2:7946): it finds the nodes node-a, node-b, node-d"},
+		"too few to found":    {"ab", "ab", true, startNow, ""},
+		"another view of one": {"abc", "abcd", true, startNow, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := Config{Name: "node-a", Expect: 3}
+			answers := make(map[string]identityAnswer)
+			for i, letter := range test.found {
+				p := Peer{Name: "node-" + string(letter), Address: "10.0.0." + strconv.Itoa(i+1) + ":7946"}
+				cfg.Peers = append(cfg.Peers, p)
+			}
+			for _, p := range cfg.others() {
+				answers[p.Name] = identityAnswer{Peers: cfg.peerNames()}
+			}
+			b := identityAnswer{}
+			for _, letter := range test.theirs {
+				b.Peers = append(b.Peers, "node-"+string(letter))
+			}
+			if test.cluster {
+				b.Initialized, b.Members = true, []raft.ServerID{"node-b.1"}
+			}
+			answers["node-b"] = b
+			got, err := decide(cfg, fresh, answers, nil)
+			if err != nil || got.next != test.next || strings.Join(got.waiting, ", ") != test.waiting {
+				t.Errorf("decide = %+v, %v; want step %d, waiting for %q", got, err, test.next, test.waiting)
+			}
+		})
+	}
 }
 
 func TestFirstBootWaitsForEveryPeerAndSaysForWhom(t *testing.T) {
@@ -271,7 +315,7 @@ func TestNobodyBootstrapsOverLostStores(t *testing.T) {
 	}
 	c.start()
 	for _, p := range c.nodes {
-		p.expectPhase(t, "waiting for", "it knows no leader")
+		p.expectPhase(t, "waiting for", "it has not heard from the other members yet")
 	}
 	time.Sleep(time.Second) // longer than an election takes
 	for name, p := range c.nodes {

@@ -67,6 +67,9 @@ type Config struct {
 	Level uint8
 	// Admits returns why a build that knows this level may not join, in a sentence that names the remedy. Nil: every build may.
 	Admits func(level uint8) error
+	// Expect is set where Peers were found instead of configured: a cluster is bootstrapped by that many only, and peers that have found
+	// others are waited for. 0: Peers are configured, and peers that are configured otherwise are an error.
+	Expect int
 
 	Timing    Timing
 	Snapshots Snapshots

@@ -27,7 +27,7 @@ func FuzzIdentityAnswer(f *testing.F) {
 		if got := nodeName(answer.serverID()); got != "node-b" {
 			t.Errorf("%+v would be %q in the configuration", answer, got)
 		}
-		verdict, err := decide(cfg, map[string]identityAnswer{"node-b": answer}, nil)
+		verdict, err := decide(cfg, fresh, map[string]identityAnswer{"node-b": answer}, nil)
 		alike := slices.Equal(answer.Peers, cfg.peerNames())
 		switch {
 		case err != nil:

@@ -23,6 +23,7 @@ import (
 //	yes       same       initialised                          resume
 //	yes       none       crashed before the marker            resume if the log has been bootstrapped, else fresh
 //	yes       different  crashed while coming back            come back under the store's incarnation
+//	yes       its past   crashed behind a recovery            resume
 //	none      yes        the store is lost (I7)               new incarnation, come back as a new member
 //	none      none       a new machine, or a replaced one     new incarnation, fresh: bootstrap or join
 const (
@@ -35,11 +36,20 @@ type identity struct {
 	Cluster     string `json:"cluster"`
 	Node        string `json:"node"`
 	Incarnation string `json:"incarnation"`
+	// Generation of the cluster that it belongs to.
+	Generation generation `json:"generation,omitempty"`
+	// Predecessor is the incarnation that a recovery made this one of.
+	Predecessor string `json:"predecessor,omitempty"`
 }
 
 // serverID is what Raft calls this node. It contains the incarnation, so that a vote cast by lost data is nobody's.
 func (i identity) serverID() raft.ServerID {
 	return raft.ServerID(i.Node + "." + i.Incarnation)
+}
+
+// recovered reports whether a recovery made this identity of the one in the marker, which is written behind the store.
+func (i identity) recovered(marker identity) bool {
+	return i.Predecessor == marker.Incarnation && i.Generation.supersedes(marker.Generation)
 }
 
 // nodeName is the name in a server id; the incarnation has no dot.
@@ -76,6 +86,8 @@ func identify(cfg Config, s *store) (identity, origin, error) {
 	switch {
 	case known && marked && own == marker:
 		return own, resumed, nil
+	case known && marked && own.recovered(marker):
+		return own, resumed, writeMarker(cfg, own)
 	case known && marked:
 		return own, returning, refusePutBack(cfg, s)
 	case known:
@@ -152,17 +164,25 @@ func reincarnate(cfg Config, s *store) (identity, error) {
 	if foreign {
 		return identity{}, fmt.Errorf("%s holds a raft log of something other than hacluster: move it away or choose another data dir", s.path)
 	}
+	own := identity{Cluster: cfg.Cluster, Node: cfg.Name, Incarnation: newIncarnation()}
+	return own, writeIdentity(s, own)
+}
+
+func newIncarnation() string {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // crypto/rand.Read never fails.
-	own := identity{Cluster: cfg.Cluster, Node: cfg.Name, Incarnation: hex.EncodeToString(random[:])}
+	return hex.EncodeToString(random[:])
+}
+
+func writeIdentity(s *store, own identity) error {
 	data, err := json.Marshal(own)
 	if err != nil {
-		return identity{}, fmt.Errorf("encode identity: %w", err)
+		return fmt.Errorf("encode identity: %w", err)
 	}
 	if err := s.bolt.Set([]byte(identityKey), data); err != nil {
-		return identity{}, fmt.Errorf("write identity to %s: %w", s.path, err)
+		return fmt.Errorf("write identity to %s: %w", s.path, err)
 	}
-	return own, nil
+	return nil
 }
 
 func markerPath(cfg Config) string {

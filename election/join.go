@@ -162,6 +162,9 @@ func (n *Node) checkJoiner(ctx context.Context, join joinRequest) error {
 	if id := present.serverID(); id != join.ServerID {
 		return fmt.Errorf("%s asks to join, but %s is at its address", join.ServerID, id)
 	}
+	if own := n.generation(); present.Generation != own {
+		return fmt.Errorf("%s asks to join, but belongs to another generation of the cluster: %v, not %v", join.ServerID, present.Generation, own)
+	}
 	return nil
 }
 
@@ -376,7 +379,7 @@ func (n *Node) removedElsewhere(ctx context.Context) bool {
 		return false
 	}
 	for _, answer := range answers {
-		if answer.Leading && len(answer.Members) > 0 && !slices.Contains(answer.Members, n.self.serverID()) {
+		if answer.Leading && answer.Generation == n.generation() && len(answer.Members) > 0 && !slices.Contains(answer.Members, n.self.serverID()) {
 			return true
 		}
 	}

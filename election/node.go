@@ -52,6 +52,8 @@ type life struct {
 	obstacle phase
 	roster   *roster
 	known    []Peer // what followRoster last saw
+	// bound is the generation that the node has taken over since Open.
+	bound atomic.Pointer[generation]
 }
 
 // newNode makes a node without store and network.
@@ -163,7 +165,7 @@ func (n *Node) live(ctx context.Context) error {
 		stable:    guarded,
 		snapshots: n.store.snapshots,
 		transport: wrapped,
-		watch:     n.watchMembership,
+		watch:     n.watch,
 	})
 }
 

@@ -24,10 +24,16 @@ const (
 // Call posts in as JSON to path at the named peer and decodes the answer into out; both may be nil, and neither may exceed
 // 1 MiB. An answer other than 2xx is a *CallError. A refused connection comes back at once; otherwise ctx bounds the call.
 func (n *Node) Call(ctx context.Context, peerName, path string, in, out any) error {
-	return call(ctx, n.cfg, n.client, peerName, path, in, out)
+	return call(ctx, n.client, sender{n.cfg.Cluster, n.generation()}, peerName, path, in, out)
 }
 
-func call(ctx context.Context, cfg Config, client *http.Client, peerName, path string, in, out any) error {
+// sender is what a call says of who makes it.
+type sender struct {
+	cluster    string
+	generation generation
+}
+
+func call(ctx context.Context, client *http.Client, from sender, peerName, path string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("encode call to %s of %s: %w", path, peerName, err)
@@ -40,7 +46,8 @@ func call(ctx context.Context, cfg Config, client *http.Client, peerName, path s
 		return fmt.Errorf("call %s of %s: %w", path, peerName, err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set(clusterHeader, cfg.Cluster)
+	request.Header.Set(clusterHeader, from.cluster)
+	request.Header.Set(generationHeader, string(from.generation))
 	response, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("call %s of %s: %w", path, peerName, withoutURL(err))
@@ -143,6 +150,9 @@ func (n *Node) rpcHandler() http.Handler {
 		}
 		if err := n.mayCall(r); err != nil {
 			n.refuse(w, r, http.StatusForbidden, err)
+			return
+		}
+		if !n.sameGeneration(w, r) {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)

@@ -80,35 +80,50 @@ func (s *notedSink) Close() error {
 	return err
 }
 
-func (s *notedSink) finish() (err error) {
+func (s *notedSink) finish() error {
 	s.store.finishing.Lock()
 	defer s.store.finishing.Unlock()
-	path := filepath.Join(s.store.dir, s.ID())
-	defer func() {
-		// Left in place it would count as one of the newest, and the next would push out the noted one.
-		if err != nil && !errors.Is(err, errUnknownWrite) {
-			err = errors.Join(err, os.RemoveAll(path), os.RemoveAll(path+".tmp"))
+	snapshot, err := s.store.place(s.SnapshotSink, s.index, s.term)
+	if err != nil {
+		return err
+	}
+	outdated, err := s.store.bolt.note(snapshot)
+	if err != nil {
+		err = fmt.Errorf("note snapshot %s: %w", s.ID(), err)
+		if !errors.Is(err, errUnknownWrite) {
+			err = errors.Join(err, s.store.discard(s.ID()))
 		}
-	}()
-	if err := s.SnapshotSink.Close(); err != nil {
 		return err
-	}
-	// Raft syncs the files and the directory of snapshots, but not what is between them.
-	if err := syncDir(path); err != nil {
-		return err
-	}
-	meta, err := os.ReadFile(s.store.meta(s.ID()))
-	if err != nil {
-		return fmt.Errorf("read snapshot %s back: %w", s.ID(), err)
-	}
-	outdated, err := s.store.bolt.note(noted{ID: s.ID(), Sum: checksum(meta), Index: s.index, Term: s.term})
-	if err != nil {
-		return fmt.Errorf("note snapshot %s: %w", s.ID(), err)
 	}
 	if outdated {
 		s.store.restart(errOutdatedLog)
 	}
 	return nil
+}
+
+// place makes a finished snapshot durable, and returns what is to be noted of it.
+func (s *snapshotStore) place(sink raft.SnapshotSink, index, term uint64) (noted, error) {
+	id := sink.ID()
+	err := sink.Close()
+	if err == nil {
+		// Raft syncs the files and the directory of snapshots, but not what is between them.
+		err = syncDir(filepath.Join(s.dir, id))
+	}
+	if err != nil {
+		return noted{}, errors.Join(err, s.discard(id))
+	}
+	meta, err := os.ReadFile(s.meta(id))
+	if err != nil {
+		return noted{}, errors.Join(fmt.Errorf("read snapshot %s back: %w", id, err), s.discard(id))
+	}
+	return noted{ID: id, Sum: checksum(meta), Index: index, Term: term}, nil
+}
+
+// discard removes a snapshot that will not be noted. Left in place it would count as one of the newest, and the next would push out the
+// noted one.
+func (s *snapshotStore) discard(id string) error {
+	path := filepath.Join(s.dir, id)
+	return errors.Join(os.RemoveAll(path), os.RemoveAll(path+".tmp"))
 }
 
 func (s *snapshotStore) meta(id string) string { return filepath.Join(s.dir, id, snapshotMeta) }

@@ -6,13 +6,18 @@ import (
 	"github.com/hashicorp/raft"
 )
 
+// Starting is the state of a node before Raft runs: it looks for its place in the cluster.
+const Starting = "Starting"
+
 // Status is a snapshot of the node for people and monitoring; nothing may be decided by it.
 type Status struct {
 	// ServerID is the node's name and incarnation, as Raft knows it.
 	ServerID string `json:"server_id"`
 	// Incarnation identifies the data of this node: a node that lost its store has a new one.
 	Incarnation string `json:"incarnation"`
-	// State is Raft's word: Follower, Candidate, Leader, Shutdown; or Starting before Raft runs.
+	// Generation names the recoveries from a loss of the quorum that the cluster has gone through; "" is none.
+	Generation string `json:"generation,omitempty"`
+	// State is Raft's word: Follower, Candidate, Leader, Shutdown; or Starting.
 	State string `json:"state"`
 	// Phase says in words what the node is doing or waiting for, such as
 	// "waiting for node-c (10.0.0.3:7946): connection refused".
@@ -45,7 +50,8 @@ func (n *Node) Status() Status {
 	s := Status{
 		ServerID:    string(n.self.serverID()),
 		Incarnation: n.self.Incarnation,
-		State:       "Starting",
+		Generation:  string(n.generation()),
+		State:       Starting,
 		Phase:       n.phase.get(),
 		StoreError:  n.refusal.get(),
 	}

@@ -165,6 +165,60 @@ func (s *store) bootstrapped() (bool, error) {
 	return len(list) > 0, nil
 }
 
+// end returns where the log ends, or the newest snapshot if there is no log behind it.
+func (s *store) end() (Position, error) {
+	h, err := s.bolt.header()
+	if err != nil || h.Last == 0 {
+		return Position{Term: h.Snapshot.Term, Index: h.Snapshot.Index}, err
+	}
+	var last raft.Log
+	if err := s.bolt.GetLog(h.Last, &last); err != nil {
+		return Position{}, fmt.Errorf("read the last entry of %s: %w", s.path, err)
+	}
+	return Position{Term: last.Term, Index: last.Index}, nil
+}
+
+// members returns the newest configuration, committed or not, as Raft would begin with it.
+func (s *store) members() (members raft.Configuration, err error) {
+	h, err := s.bolt.header()
+	if err != nil {
+		return members, fmt.Errorf("read %s: %w", s.path, err)
+	}
+	if id := h.Snapshot.ID; id != "" {
+		meta, state, err := s.snapshots.Open(id)
+		if err != nil {
+			return members, fmt.Errorf("open snapshot %s: %w", id, err)
+		}
+		_ = state.Close() // only read
+		members = meta.Configuration
+	}
+	err = s.eachEntry(h.Snapshot.Index+1, func(entry *raft.Log) error {
+		if entry.Type == raft.LogConfiguration {
+			members = raft.DecodeConfiguration(entry.Data)
+		}
+		return nil
+	})
+	return members, err
+}
+
+// eachEntry reads the log from the given index on.
+func (s *store) eachEntry(first uint64, do func(*raft.Log) error) error {
+	last, err := s.bolt.LastIndex()
+	if err != nil {
+		return fmt.Errorf("find last log entry in %s: %w", s.path, err)
+	}
+	for index := first; index <= last; index++ {
+		var entry raft.Log
+		if err := s.bolt.GetLog(index, &entry); err != nil {
+			return err
+		}
+		if err := do(&entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // hasRaftState says whether the bbolt file, snapshots aside, has a term or a log.
 func (s *store) hasRaftState() (bool, error) {
 	_, term, err := s.get(currentTermKey)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Visitor calls the nodes of a cluster as one of them does, without taking part: for hacluster doctor. It listens nowhere and has no
-// store, so it may be used beside the running node of its name.
+// Visitor calls the nodes of a cluster as one of them does, without taking part: for hacluster doctor, and before the first start. It
+// listens nowhere and has no store, so it may be used beside the running node of its name.
 type Visitor struct {
 	cfg    Config
 	mux    *mux
@@ -18,6 +18,8 @@ type Visitor struct {
 
 	mu    sync.Mutex
 	links map[string]Link
+	// generations are what peers said of themselves when they were introduced: no peer answers who is of another.
+	generations map[string]generation
 }
 
 // Link is what was seen of a peer's port when a connection to it was last made.
@@ -31,7 +33,7 @@ type Link struct {
 // NewVisitor uses Cluster, Name, Peers, Network and Security of cfg. Nothing is started.
 func NewVisitor(cfg Config) *Visitor {
 	cfg = cfg.withDefaults()
-	c := &Visitor{cfg: cfg, links: make(map[string]Link)}
+	c := &Visitor{cfg: cfg, links: make(map[string]Link), generations: make(map[string]generation)}
 	c.mux = newMux(cfg)
 	c.mux.network = timedNetwork{Network: cfg.Network}
 	c.client = newClient(cfg.peer, c.dial)
@@ -43,7 +45,10 @@ func (c *Visitor) Close() { c.client.CloseIdleConnections() }
 
 // Call is Node.Call.
 func (c *Visitor) Call(ctx context.Context, peerName, path string, in, out any) error {
-	return call(ctx, c.cfg, c.client, peerName, path, in, out)
+	c.mu.Lock()
+	from := sender{c.cfg.Cluster, c.generations[peerName]}
+	c.mu.Unlock()
+	return call(ctx, c.client, from, peerName, path, in, out)
 }
 
 // Introduction is what a node tells of itself to whoever may connect.
@@ -62,6 +67,9 @@ func (c *Visitor) Introduce(ctx context.Context, peerName string) (Introduction,
 	if err := c.Call(ctx, peerName, identityPath, nil, &answer); err != nil {
 		return Introduction{}, err
 	}
+	c.mu.Lock()
+	c.generations[peerName] = answer.Generation
+	c.mu.Unlock()
 	return Introduction{Cluster: answer.Cluster, Node: answer.Node, Initialized: answer.Initialized, Peers: answer.Peers}, nil
 }
 

@@ -187,6 +187,9 @@ func (a *Address) grantAdopt(g *GrantedClaim, c Claim) Denial {
 	if !c.Observed || c.Association == "" {
 		return DeniedUnobserved
 	}
+	if a.Uncertain {
+		a.mark(c.Association, Contested)
+	}
 	switch a.Fates[c.Association] {
 	case Superseded:
 		return DeniedSuperseded
@@ -241,6 +244,9 @@ func (s *State) confirm(c Confirm) Result {
 		return denied(DeniedContested)
 	}
 	a.confirmed(a.Claim, c.Association)
+	if a.Claim.Mode != Adopt && a.Fates[c.Association] == "" {
+		a.Uncertain = false // made by this cluster, and named by nobody
+	}
 	s.Addresses[c.AllocationID] = a
 	s.record(Transition{UnixMilli: c.UnixMilli, Address: c.AllocationID, Event: "confirmed", Node: c.Node,
 		Mode: a.Claim.Mode, Association: c.Association, Reason: c.Reason})

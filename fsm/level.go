@@ -11,7 +11,7 @@ import (
 // something else does so in a state of the new level only.
 //
 //	1  the first release
-//	2  Attributes.VRRPAddress; AdmitNode, and RemoveNode remembers the name
+//	2  Attributes.VRRPAddress; AdmitNode, and RemoveNode remembers the name; Address.Uncertain
 type Level uint8
 
 func (Claim) level() Level        { return 1 }

@@ -49,6 +49,8 @@ type Address struct {
 	GuardDone AssociationID `json:"guard_done,omitempty"`
 	// Foreign is an association made by somebody else which is respected.
 	Foreign AssociationID `json:"foreign,omitempty"`
+	// Uncertain says that claims of the past were lost with a quorum: an association that is found may be one that they named.
+	Uncertain bool `json:"uncertain,omitempty"`
 }
 
 // GrantedClaim is the right to call EC2 for one address.

@@ -42,7 +42,11 @@ func agentCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return runAgent(cmd.Context(), cfg, &reloader{load: load, running: cfg, log: log, level: level})
+			again := &reloader{load: load, running: cfg, log: log, level: level}
+			if cfg.Discovery != nil {
+				return runDiscovered(cmd.Context(), cfg, again)
+			}
+			return runAgent(cmd.Context(), cfg, again)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "/etc/hacluster/hacluster.yaml", "configuration file")
@@ -50,8 +54,9 @@ func agentCommand() *cobra.Command {
 	return cmd
 }
 
-// runAgent opens everything first, so that what is missing is said before the node takes part, then runs it all.
-func runAgent(ctx context.Context, cfg config.Config, again *reloader) error {
+// runAgent opens everything first, so that what is missing is said before the node takes part, then runs it all. with adds what not every
+// agent has.
+func runAgent(ctx context.Context, cfg config.Config, again *reloader, with ...func(*agent)) error {
 	log := again.log
 	for _, w := range cfg.Warnings() {
 		log.Warn(w)
@@ -68,6 +73,9 @@ func runAgent(ctx context.Context, cfg config.Config, again *reloader) error {
 		return err
 	}
 	a.manager = manager
+	for _, add := range with {
+		add(a)
+	}
 	log.Info("agent started", zap.String("version", version), zap.String("state", string(controller.Init)))
 	err = a.run(ctx)
 	if err == nil || errors.Is(err, context.Canceled) {
@@ -90,7 +98,8 @@ type agent struct {
 	keys   *keyring.Keyring // nil: the nodes talk over plain TCP
 	again  *reloader
 	// manager is systemd, or nobody.
-	manager *sdnotify.Manager
+	manager   *sdnotify.Manager
+	discovery runner // nil: the nodes are configured
 
 	metrics *metrics.Metrics
 	sources metrics.Sources // what they are read from
@@ -121,7 +130,7 @@ func (a *agent) serve(stop context.Context) error {
 	if a.keys != nil {
 		g.Go(func() error { return a.keys.Run(ctx) })
 	}
-	for name, r := range map[string]runner{"ec2": a.ec2, "health": a.health, "vrrp": a.wire, "http": a.web} {
+	for name, r := range map[string]runner{"ec2": a.ec2, "health": a.health, "vrrp": a.wire, "http": a.web, "discovery": a.discovery} {
 		if r != nil {
 			g.Go(func() error { return named(name, r.Run(ctx)) })
 		}

@@ -58,6 +58,7 @@ type node struct {
 	secret   string
 	replace  []string // pairs: what to replace in the configuration
 	asNobody bool
+	env      []string // on top of everything
 }
 
 func newNode(t *testing.T) *node {
@@ -117,6 +118,7 @@ func (n *node) command(args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(binary, args...)
 	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY="+n.secret, "AWS_EC2_METADATA_DISABLED=true")
+	cmd.Env = append(cmd.Env, n.env...)
 	if n.asNobody {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}

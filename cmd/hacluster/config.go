@@ -16,6 +16,13 @@ func configCommand() *cobra.Command {
 	return parent
 }
 
+func membersLine(cfg config.Config) string {
+	if d := cfg.Discovery; d != nil {
+		return fmt.Sprintf("%d nodes and more, found by the tag %s", d.Expect, d.Tag)
+	}
+	return fmt.Sprintf("this is %s of %d nodes", cfg.Node, len(cfg.Nodes))
+}
+
 // printSums says what the timings come to (docs/TIMING.md).
 func printSums(w io.Writer, s config.Sums) {
 	if s.Hang > 0 {
@@ -51,8 +58,7 @@ func configCheckCommand() *cobra.Command {
 			for _, w := range cfg.Warnings() {
 				fmt.Fprintln(cmd.OutOrStdout(), "warning: "+w)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: cluster %s, this is %s of %d nodes, profile %s\n",
-				args[0], cfg.Cluster.Name, cfg.Node, len(cfg.Nodes), cfg.Profile)
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: cluster %s, %s, profile %s\n", args[0], cfg.Cluster.Name, membersLine(cfg), cfg.Profile)
 			printSums(cmd.OutOrStdout(), cfg.Sums())
 			return nil
 		},

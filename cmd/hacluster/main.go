@@ -54,7 +54,7 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.AddCommand(agentCommand(), statusCommand(), historyCommand(), eventsCommand(), doctorCommand(),
-		transferCommand(), drainCommand(), undrainCommand(), reloadCommand(), membersCommand(), joinCommand(), removeCommand(),
+		transferCommand(), drainCommand(), undrainCommand(), reloadCommand(), membersCommand(), joinCommand(), removeCommand(), recoverCommand(),
 		configCommand(), tlsCommand(), vrrpCommand(), versionCommand(), docsCommand())
 	return root
 }

@@ -97,7 +97,6 @@ func (r *reloader) reload() (adminapi.Reloaded, error) {
 	if err != nil {
 		return out, err
 	}
-	taken := r.running
 	for _, change := range config.Diff(r.running, now) {
 		if change.Restart != "" {
 			out.Restart[change.Key] = change.Restart
@@ -105,14 +104,7 @@ func (r *reloader) reload() (adminapi.Reloaded, error) {
 		}
 		out.Changed = append(out.Changed, change.Key)
 	}
-	taken.Placement, taken.Health, taken.Hooks, taken.Log.Level = now.Placement, now.Health, now.Hooks, now.Log.Level
-	taken.EIP.Drift, taken.EIP.ObserveInterval, taken.EIP.ConfirmTimeout, taken.EIP.ReleaseWait =
-		now.EIP.Drift, now.EIP.ObserveInterval, now.EIP.ConfirmTimeout, now.EIP.ReleaseWait
-	if taken.TLS != nil && now.TLS != nil {
-		tls := *taken.TLS
-		tls.Revoked = now.TLS.Revoked
-		taken.TLS = &tls
-	}
+	taken := config.Take(r.running, now)
 	if err := r.take(taken); err != nil {
 		return out, err
 	}

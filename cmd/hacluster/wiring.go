@@ -64,6 +64,10 @@ func electionConfig(cfg config.Config, rpc http.Handler, log *zap.Logger) electi
 		Logger:    log.Named("raft"),
 	}
 	ec.JoinOnly = cfg.JoinOnly()
+	if cfg.Discovery != nil {
+		// One that was found alone waits for others, and is found by them: Expect keeps it from beginning a cluster.
+		ec.JoinOnly, ec.Expect = false, cfg.Discovery.Expect
+	}
 	for _, n := range cfg.Nodes {
 		ec.Peers = append(ec.Peers, election.Peer{Name: n.Name, Address: n.Address.String(), Witness: n.Witness})
 	}

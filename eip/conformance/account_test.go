@@ -16,7 +16,8 @@ const (
 	keySecret = "a secret"
 )
 
-// account is what the questions are about: two instances and two free Elastic IPs, of which the first is tagged Name=front.
+// account is what the questions are about: two instances, a tagged hacluster=edge-1 and b hacluster=edge-2, and two free Elastic IPs, of which
+// the first is tagged Name=front.
 // The ids differ between implementations.
 type account struct {
 	url           string
@@ -56,8 +57,9 @@ func newFake(t *testing.T) account {
 			{AllocationID: *acc.second.allocation, PublicIP: ip(acc.second.public)},
 		},
 		Instances: []ec2fake.InstanceSpec{
-			{ID: *acc.a.instance, ENI: *acc.a.eni, PrivateIPs: []netip.Addr{ip(acc.a.primary), ip(acc.a.secondary)}},
-			{ID: *acc.b.instance, ENI: *acc.b.eni, PrivateIPs: []netip.Addr{ip(acc.b.primary)}},
+			{ID: *acc.a.instance, ENI: *acc.a.eni, PrivateIPs: []netip.Addr{ip(acc.a.primary), ip(acc.a.secondary)},
+				Tags: map[string]string{"hacluster": "edge-1"}},
+			{ID: *acc.b.instance, ENI: *acc.b.eni, PrivateIPs: []netip.Addr{ip(acc.b.primary)}, Tags: map[string]string{"hacluster": "edge-2"}},
 		},
 		AccessKeys: []ec2fake.AccessKey{{ID: keyID, Secret: keySecret}},
 	})

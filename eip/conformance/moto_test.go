@@ -82,10 +82,9 @@ func newMotoAccount(t *testing.T, url string) account {
 	m := motoAdmin{t: t, api: newSDK(url, keySecret)}
 	acc := account{url: url, a: m.node(), b: m.node(), first: m.address(), second: m.address()}
 	acc.a.secondary = m.secondary(acc.a)
-	_, err = m.api.CreateTags(t.Context(), &ec2.CreateTagsInput{
-		Resources: []string{*acc.first.allocation}, Tags: []types.Tag{{Key: aws.String("Name"), Value: aws.String("front")}},
-	})
-	m.must(err)
+	m.tag(acc.first.allocation, "Name", "front")
+	m.tag(acc.a.instance, "hacluster", "edge-1")
+	m.tag(acc.b.instance, "hacluster", "edge-2")
 	return acc
 }
 
@@ -100,6 +99,14 @@ func (m motoAdmin) must(err error) {
 	if err != nil {
 		m.t.Fatalf("set up moto: %v", err)
 	}
+}
+
+func (m motoAdmin) tag(resource *string, key, value string) {
+	m.t.Helper()
+	_, err := m.api.CreateTags(m.t.Context(), &ec2.CreateTagsInput{
+		Resources: []string{*resource}, Tags: []types.Tag{{Key: aws.String(key), Value: aws.String(value)}},
+	})
+	m.must(err)
 }
 
 func (m motoAdmin) node() node {

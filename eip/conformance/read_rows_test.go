@@ -169,6 +169,29 @@ func describeRows() []row {
 			moto: "associated #1, found b, HTTP 500",
 		},
 		{
+			name: "instances by tag and state", aws: source{"tag:<key>: The key/value combination of a tag assigned to the resource. " +
+				"instance-state-name: The state of the instance (pending | running | shutting-down | terminated | stopping | stopped).", pageInstances},
+			do: func(w *world) {
+				state := func(tag, name string) *ec2.DescribeInstancesInput {
+					return &ec2.DescribeInstancesInput{Filters: append(by("tag:hacluster", &tag), by("instance-state-name", &name)...)}
+				}
+				w.instances(state("edge-1", "running"))
+				w.instances(state("edge-*", "running"))
+				w.instances(state("edge-1", "terminated"))
+				w.instances(state("edge", "running"))
+			},
+			want: "found a, found a and b, found nothing, found nothing",
+		},
+		{
+			name: "instances by id, page by page",
+			aws:  source{"MaxResults: You cannot specify this parameter and the instance IDs parameter in the same request.", pageInstances},
+			do: func(w *world) {
+				w.instances(&ec2.DescribeInstancesInput{MaxResults: aws.Int32(5)})
+				w.instances(&ec2.DescribeInstancesInput{MaxResults: aws.Int32(5), InstanceIds: []string{*w.a.instance}})
+			},
+			want: "found a and b, InvalidParameterCombination",
+		},
+		{
 			name: "a filter that there is not", aws: saysValue(),
 			do:   func(w *world) { w.addresses(&ec2.DescribeAddressesInput{Filters: by("colour", aws.String("green"))}) },
 			want: "InvalidParameterValue",

@@ -40,7 +40,8 @@ const maxHistory = 256
 
 type instance struct {
 	InstanceSpec
-	mac string
+	mac        string
+	terminated bool
 }
 
 func newAccount(cfg Config) account {
@@ -48,13 +49,42 @@ func newAccount(cfg Config) account {
 	for _, spec := range cfg.Addresses {
 		a.addresses = append(a.addresses, &address{AddressSpec: spec})
 	}
-	for n, spec := range cfg.Instances {
-		if spec.AZ == "" {
-			spec.AZ = cfg.Region + "a"
-		}
-		a.instances = append(a.instances, &instance{InstanceSpec: spec, mac: fmt.Sprintf("0a:00:00:00:%02x:%02x", n/256, n%256)})
+	for _, spec := range cfg.Instances {
+		a.launch(cfg, spec)
 	}
 	return a
+}
+
+// launch adds an instance.
+func (a *account) launch(cfg Config, spec InstanceSpec) {
+	if spec.AZ == "" {
+		spec.AZ = cfg.Region + "a"
+	}
+	if spec.Launched.IsZero() {
+		spec.Launched = cfg.Now()
+	}
+	n := len(a.instances)
+	a.instances = append(a.instances, &instance{InstanceSpec: spec, mac: fmt.Sprintf("0a:00:00:00:%02x:%02x", n/256, n%256)})
+}
+
+// terminate ends an instance, and frees its addresses.
+func (a *account) terminate(i *instance, now time.Time) []Change {
+	i.terminated = true
+	var changes []Change
+	for _, addr := range a.addresses {
+		if addr.now != nil && addr.now.to == i {
+			changes = append(changes, addr.set(nil, now))
+		}
+	}
+	return changes
+}
+
+// running returns the instance if it is there.
+func running(i *instance) *instance {
+	if i == nil || i.terminated {
+		return nil
+	}
+	return i
 }
 
 // at returns the association at time t: the one that the first change after t ended, or today's.
@@ -150,11 +180,11 @@ func (a *account) byInstance(id string) *instance {
 }
 
 func (a *account) byENI(id string) *instance {
-	return find(a.instances, func(x *instance) bool { return x.ENI == id })
+	return running(find(a.instances, func(x *instance) bool { return x.ENI == id }))
 }
 
 func (a *account) ownerOf(private netip.Addr) *instance {
-	return find(a.instances, func(x *instance) bool { return slices.Contains(x.PrivateIPs, private) })
+	return find(a.instances, func(x *instance) bool { return !x.terminated && slices.Contains(x.PrivateIPs, private) })
 }
 
 // bySource returns the instance that a request from ip comes from: ip is its own, or its Elastic IP if it came by the
@@ -164,6 +194,6 @@ func (a *account) bySource(ip netip.Addr) *instance {
 		return x.now.to
 	}
 	return find(a.instances, func(x *instance) bool {
-		return slices.Contains(x.PrivateIPs, ip) || slices.Contains(x.SourceIPs, ip)
+		return !x.terminated && (slices.Contains(x.PrivateIPs, ip) || slices.Contains(x.SourceIPs, ip))
 	})
 }

@@ -86,7 +86,7 @@ func (a *account) targetOf(form url.Values) (*instance, netip.Addr, *apiError) {
 	case id != "" && eni != "":
 		return nil, netip.Addr{}, errClient("InvalidParameterCombination", "You may specify instance id or network interface id, but not both.")
 	case id != "":
-		if to = a.byInstance(id); to == nil {
+		if to = running(a.byInstance(id)); to == nil {
 			return nil, netip.Addr{}, errNoInstance(id)
 		}
 	case eni != "":

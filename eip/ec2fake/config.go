@@ -48,6 +48,7 @@ type InstanceSpec struct {
 	PrivateIPs []netip.Addr // the first one is the primary
 	AZ         string       // default: the region's a
 	Tags       map[string]string
+	Launched   time.Time // default: when the Server was made, or Launch was called
 	// SourceIPs are further addresses that the instance's requests may come from, for a machine that is not really its own.
 	SourceIPs []netip.Addr
 }

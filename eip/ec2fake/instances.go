@@ -3,6 +3,9 @@ package ec2fake
 import (
 	"encoding/xml"
 	"net/netip"
+	"net/url"
+	"strconv"
+	"time"
 )
 
 type instanceItem struct {
@@ -11,8 +14,9 @@ type instanceItem struct {
 	StateCode    int       `xml:"instanceState>code"`
 	StateName    string    `xml:"instanceState>name"`
 	InstanceType string    `xml:"instanceType"`
+	Launched     string    `xml:"launchTime"`
 	AZ           string    `xml:"placement>availabilityZone"`
-	PrivateIP    string    `xml:"privateIpAddress"`
+	PrivateIP    string    `xml:"privateIpAddress,omitempty"`
 	PublicIP     string    `xml:"ipAddress,omitempty"`
 	Tags         []tagItem `xml:"tagSet>item"`
 	ENIs         []eniItem `xml:"networkInterfaceSet>item"`
@@ -60,6 +64,7 @@ type describeInstancesResponse struct {
 	XMLName      xml.Name          `xml:"http://ec2.amazonaws.com/doc/2016-11-15/ DescribeInstancesResponse"`
 	RequestID    string            `xml:"requestId"`
 	Reservations []reservationItem `xml:"reservationSet>item"`
+	NextToken    string            `xml:"nextToken,omitempty"`
 }
 
 type describeENIsResponse struct {
@@ -74,6 +79,10 @@ func (s *Server) describeInstances(q query) (any, *apiError) {
 	if err != nil {
 		return nil, err
 	}
+	size, err := pageSize(q.form)
+	if err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wanted, err := s.account.instancesOf(list(q.form, "InstanceId"), s.account.byInstance, errNoInstance)
@@ -83,19 +92,59 @@ func (s *Server) describeInstances(q query) (any, *apiError) {
 	if q.call.DryRun {
 		return nil, errDryRun()
 	}
-	out := describeInstancesResponse{RequestID: requestID(q.call.Seq)}
+	var found []reservationItem
 	for _, i := range wanted {
-		item := s.instanceItem(i)
-		if match(fs, resource{
-			"instance-id": {i.ID}, "instance-state-name": {item.StateName}, "private-ip-address": addressStrings(i.PrivateIPs),
-			"ip-address": {item.PublicIP}, "network-interface.network-interface-id": {i.ENI}, "availability-zone": {i.AZ},
-		}.withTags(i.Tags)) {
-			out.Reservations = append(out.Reservations, reservationItem{
-				ID: "r-" + digest(i.ID, 0)[:17], Owner: s.cfg.Account, Instances: []instanceItem{item},
-			})
+		if item := s.instanceItem(i); match(fs, item.resource(i)) {
+			found = append(found, reservationItem{ID: "r-" + digest(i.ID, 0)[:17], Owner: s.cfg.Account, Instances: []instanceItem{item}})
 		}
 	}
+	out := describeInstancesResponse{RequestID: requestID(q.call.Seq)}
+	out.Reservations, out.NextToken, err = page(found, size, q.form.Get("NextToken"))
+	if err != nil {
+		return nil, err
+	}
 	return out, nil
+}
+
+func (item instanceItem) resource(i *instance) resource {
+	r := resource{"instance-id": {i.ID}, "instance-state-name": {item.StateName}, "ip-address": {item.PublicIP}, "availability-zone": {i.AZ}}
+	if !i.terminated {
+		r["private-ip-address"], r["network-interface.network-interface-id"] = addressStrings(i.PrivateIPs), []string{i.ENI}
+	}
+	return r.withTags(i.Tags)
+}
+
+// pageSize reads MaxResults; 0 is all.
+func pageSize(form url.Values) (int, *apiError) {
+	text := form.Get("MaxResults")
+	if text == "" {
+		return 0, nil
+	}
+	size, err := strconv.Atoi(text)
+	switch {
+	case err != nil || size < 5 || size > 1000:
+		return 0, errInvalid("maxResults", text)
+	case form.Has("InstanceId.1"):
+		return 0, errClient("InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults")
+	}
+	return size, nil
+}
+
+// page cuts one page out of what was found. The token is the number of the first item of the next page.
+func page(found []reservationItem, size int, token string) (items []reservationItem, next string, err *apiError) {
+	first := 0
+	if token != "" {
+		n, bad := strconv.Atoi(token)
+		if bad != nil || n < 0 || n > len(found) {
+			return nil, "", errInvalid("nextToken", token)
+		}
+		first = n
+	}
+	found = found[first:]
+	if size == 0 || len(found) <= size {
+		return found, "", nil
+	}
+	return found[:size], strconv.Itoa(first + size), nil
 }
 
 func (s *Server) describeENIs(q query) (any, *apiError) {
@@ -116,6 +165,9 @@ func (s *Server) describeENIs(q query) (any, *apiError) {
 	}
 	out := describeENIsResponse{RequestID: requestID(q.call.Seq)}
 	for _, i := range wanted {
+		if i.terminated {
+			continue // its network interface went with it
+		}
 		item := s.eniItem(i)
 		r := resource{
 			"network-interface-id": {i.ENI}, "private-ip-address": {item.PrivateIP}, "status": {item.Status},
@@ -155,8 +207,14 @@ func (a *account) instancesOf(ids []string, get func(string) *instance, missing 
 func (s *Server) instanceItem(i *instance) instanceItem {
 	item := instanceItem{
 		ID: i.ID, ImageID: "ami-00000000000000000", StateCode: 16, StateName: "running", InstanceType: "t3.micro",
-		AZ: i.AZ, PrivateIP: i.PrivateIPs[0].String(), Tags: tagItems(i.Tags), ENIs: []eniItem{s.eniItem(i)},
+		Launched: i.Launched.UTC().Format(time.RFC3339), AZ: i.AZ, Tags: tagItems(i.Tags),
 	}
+	if i.terminated {
+		// It stays visible for about an hour, without what it had.
+		item.StateCode, item.StateName = 48, "terminated"
+		return item
+	}
+	item.PrivateIP, item.ENIs = i.PrivateIPs[0].String(), []eniItem{s.eniItem(i)}
 	if as := item.ENIs[0].Association; as != nil {
 		item.PublicIP = as.PublicIP
 	}

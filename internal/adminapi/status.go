@@ -50,6 +50,8 @@ type Status struct {
 	// Verdict is the summary in words, where it was asked for.
 	Verdict *Verdict `json:"verdict,omitempty"`
 
+	// Generation names the recoveries of the cluster from a loss of its quorum, "" if there was none.
+	Generation   string       `json:"generation,omitempty"`
 	AppliedIndex uint64       `json:"applied_index"`
 	Nodes        []Node       `json:"nodes"`
 	History      []Transition `json:"history"` // newest last, at most 20
@@ -131,7 +133,7 @@ func describe(id Identity, v *controller.View, traffic *controller.Traffic, raft
 		Phase: raft.Phase, StoreError: raft.StoreError, Level: describeLevel(v, raft),
 		Addresses: addresses(v),
 		Hints:     v.Hints, Refusals: raft.Refusals, VRRP: describeTraffic(traffic), AppliedIndex: v.Committed.Index,
-		Voters: raft.Voters, LastFailover: lastFailover(moves(v.Committed.History, v.Moments)),
+		Voters: raft.Voters, LastFailover: lastFailover(moves(v.Committed.History, v.Moments)), Generation: raft.Generation,
 	}
 	s.Ready = v.Ready(id.Witness)
 	s.Holder = commonHolder(s.Addresses)

@@ -63,23 +63,24 @@ const (
 
 // Config is a whole, valid configuration file with the defaults filled in.
 type Config struct {
-	Cluster   Cluster   `yaml:"cluster"`
-	Profile   Profile   `yaml:"profile"`
-	Node      string    `yaml:"node"`     // name of this node, one of Nodes
-	DataDir   string    `yaml:"data_dir"` // absolute path
-	Nodes     []Node    `yaml:"nodes"`    // the first members and how to find the others; this one is among them
-	TLS       *TLS      `yaml:"tls"`      // between the nodes; nil: Insecure
-	Insecure  bool      `yaml:"insecure"` // plain TCP between the nodes
-	EIP       EIP       `yaml:"eip"`
-	AWS       AWS       `yaml:"aws"`
-	VRRP      VRRP      `yaml:"vrrp"`
-	Raft      Raft      `yaml:"raft"`
-	Placement Placement `yaml:"placement"`
-	Health    Health    `yaml:"health"`
-	Hooks     Hooks     `yaml:"hooks"`
-	Admin     Admin     `yaml:"admin"`
-	HTTP      HTTP      `yaml:"http"`
-	Log       Log       `yaml:"log"`
+	Cluster   Cluster    `yaml:"cluster"`
+	Profile   Profile    `yaml:"profile"`
+	Node      string     `yaml:"node"`      // name of this node, one of Nodes
+	DataDir   string     `yaml:"data_dir"`  // absolute path
+	Nodes     []Node     `yaml:"nodes"`     // the first members and how to find the others; this one is among them
+	Discovery *Discovery `yaml:"discovery"` // in place of Nodes
+	TLS       *TLS       `yaml:"tls"`       // between the nodes; nil: Insecure
+	Insecure  bool       `yaml:"insecure"`  // plain TCP between the nodes
+	EIP       EIP        `yaml:"eip"`
+	AWS       AWS        `yaml:"aws"`
+	VRRP      VRRP       `yaml:"vrrp"`
+	Raft      Raft       `yaml:"raft"`
+	Placement Placement  `yaml:"placement"`
+	Health    Health     `yaml:"health"`
+	Hooks     Hooks      `yaml:"hooks"`
+	Admin     Admin      `yaml:"admin"`
+	HTTP      HTTP       `yaml:"http"`
+	Log       Log        `yaml:"log"`
 }
 
 // Cluster names the group of nodes.

@@ -25,7 +25,7 @@ func restarts() map[string]string {
 	return map[string]string{
 		"cluster": identity, "node": identity, "data_dir": identity,
 		"profile": "it chooses the defaults of timings that are set at the start",
-		"nodes":   peers, "insecure": peers,
+		"nodes":   peers, "discovery": peers, "insecure": peers,
 		"tls": "other files take a restart; the same files are read again by themselves", "tls.revoked": "",
 		"eip": "every claim of this run depends on it", "eip.drift": "", "eip.observe_interval": "", "eip.confirm_timeout": "", "eip.release_wait": "",
 		"aws": "the way to EC2 is open already", "vrrp": sockets, "raft": timers, "admin": sockets, "http": sockets,
@@ -40,6 +40,30 @@ func Diff(old, now Config) []Change {
 		changes = append(changes, Change{Key: key, Restart: reasonFor(key)})
 	}
 	return changes
+}
+
+// Take returns what a running agent makes of a changed file: the new value of each key that it takes live, the old one of every other.
+func Take(old, now Config) Config {
+	taken := old
+	takeLive("", reflect.ValueOf(&taken).Elem(), reflect.ValueOf(now))
+	return taken
+}
+
+func takeLive(path string, into, now reflect.Value) {
+	switch {
+	case into.Kind() == reflect.Pointer && !into.IsNil() && !now.IsNil():
+		own := reflect.New(into.Type().Elem()) // the old one goes on being used
+		own.Elem().Set(into.Elem())
+		takeLive(path, own.Elem(), now.Elem())
+		into.Set(own)
+	case into.Kind() == reflect.Struct && isSection(into.Type()):
+		fields, changed := fieldsOf(into), fieldsOf(now)
+		for _, key := range fields.keys {
+			takeLive(joinPath(path, key), fields.byKey[key], changed.byKey[key])
+		}
+	case reasonFor(path) == "":
+		into.Set(now)
+	}
 }
 
 // reasonFor finds the longest section that a key is in.

@@ -19,6 +19,8 @@ func TestDiff(t *testing.T) {
 		{"a check", func(c *Config) { c.Health.HTTP = nil }, "health.http: live"},
 		{"a hook", func(c *Config) { c.Hooks.Notify = []string{"/bin/true"} }, "hooks.notify: live"},
 		{"a revoked certificate", func(c *Config) { c.TLS = &TLS{Revoked: []string{"x"}} }, "tls: restart"},
+		{"half a section", func(c *Config) { c.Log = Log{Format: "console", Level: "debug"} }, "log.format: restart, log.level: live"},
+		{"a path of a check", func(c *Config) { c.Health.HTTP.URL = "http://127.0.0.1/x" }, "health.http.url: live"},
 		{"another address", func(c *Config) { c.EIP.AllocationID = "eipalloc-9" }, "eip.allocation_id: restart"},
 		{"a node", func(c *Config) { c.Nodes = c.Nodes[:1] }, "nodes: restart"},
 		{"the interval", func(c *Config) { c.VRRP.AdvertisementInterval = time.Second }, "vrrp.advertisement_interval: restart"},
@@ -38,6 +40,17 @@ func TestDiff(t *testing.T) {
 			}
 			if text := strings.Join(got, ", "); text != tt.want {
 				t.Errorf("differ: %q, want %q", text, tt.want)
+			}
+			taken := Take(before, after)
+			for _, c := range Diff(before, taken) {
+				if c.Restart != "" {
+					t.Errorf("%s is taken by a running agent", c.Key)
+				}
+			}
+			for _, c := range Diff(taken, after) {
+				if c.Restart == "" {
+					t.Errorf("%s is not taken by a running agent", c.Key)
+				}
 			}
 		})
 	}

@@ -166,6 +166,8 @@ func describe(target encoding.TextUnmarshaler) (want, example string) {
 		return "an IP address with a port", "for example 10.0.1.11:7400"
 	case *netip.Addr:
 		return "an IP address", "for example 10.0.1.11"
+	case *netip.Prefix:
+		return "a network", "for example 10.0.0.0/16"
 	default:
 		return "a range of HTTP status codes", "for example \"200-399\""
 	}

@@ -67,8 +67,7 @@ func exampleNode(name string, subnet byte, priority int) Node {
 // TestExampleWithEveryKeySet also reads the keys that the example only shows as comments, so that their spelling and
 // their values are right, and so that a commented default is the default.
 func TestExampleWithEveryKeySet(t *testing.T) {
-	optional := regexp.MustCompile(`(?m)^( *)# ( *(?:- )?[a-z_]+:(?: .*)?)$`)
-	text := optional.ReplaceAllString(readExample(t), "$1$2")
+	text := uncomment(discoveryPart().ReplaceAllString(readExample(t), ""))
 	text = strings.Replace(text, "aws: {}", "aws:", 1)
 	text = several(text)
 	text = strings.NewReplacer("version: 3", "version: 2", "advertisement_interval: 100ms", "advertisement_interval: 1s").Replace(text) // as auth_pass needs
@@ -98,11 +97,39 @@ func several(text string) string {
 		"priority: 50\n", "priority: 50\n    private_ips: [10.0.3.21, 10.0.3.22]\n").Replace(text)
 }
 
+// TestExampleOfDiscovery: in place of nodes, with every key set, and with the defaults that it shows.
+func TestExampleOfDiscovery(t *testing.T) {
+	text := readExample(t)
+	shown := uncomment(discoveryPart().FindString(text))
+	text = regexp.MustCompile(`(?ms)^nodes:.*?^$`).ReplaceAllString(text, shown)
+	c, err := parse(example, []byte(text), "", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want Discovery
+	want.setDefaults(ProfileDefault)
+	want.Tag, want.VRRP = "hacluster=edge-1", netip.MustParsePrefix("10.0.0.0/16")
+	if c.Discovery == nil || *c.Discovery != want {
+		t.Errorf("discovery %+v, want %+v", c.Discovery, want)
+	}
+	if warnings := c.Warnings(); len(warnings) > 0 {
+		t.Errorf("warnings = %q, want none", warnings)
+	}
+}
+
+// discoveryPart is the commented section.
+func discoveryPart() *regexp.Regexp { return regexp.MustCompile(`(?m)^# discovery:\n(#   .*\n)*`) }
+
+// uncomment sets the keys that the example only shows.
+func uncomment(text string) string {
+	return regexp.MustCompile(`(?m)^( *)# ( *(?:- )?[a-z_]+:(?: .*)?)$`).ReplaceAllString(text, "$1$2")
+}
+
 // unset lists the paths of zero values: those that the example does not mention. A false or 0s that the example does
 // write looks the same, so those are named here.
 func unset(path string, v reflect.Value) []string {
 	switch path {
-	case "placement.preempt", "placement.preempt_delay", "nodes.witness", "insecure":
+	case "placement.preempt", "placement.preempt_delay", "nodes.witness", "insecure", "discovery":
 		return nil
 	case "eip.allocation_id", "aws.private_ip": // for one Elastic IP
 		return nil

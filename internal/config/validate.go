@@ -35,8 +35,7 @@ const (
 func (c *Config) validate(d *document) {
 	c.Cluster.validate(d)
 	d.checkOneOf("profile", string(c.Profile), string(ProfileDefault), string(ProfileFast))
-	c.validateNodes(d)
-	c.validateSelf(d)
+	c.validateMembers(d)
 	c.validateTLS(d)
 	d.checkAbsolute("data_dir", c.DataDir)
 	c.EIP.validate(d)

@@ -12,23 +12,8 @@ func (c Config) Warnings() []string {
 	if c.HTTP.open() {
 		warn("http: whoever reaches %v can read the state of this cluster; allow the port for your monitoring only", c.HTTP.Listen)
 	}
-	switch n := len(c.Nodes); {
-	case c.JoinOnly():
-		warn("nodes: %d are too few to begin a cluster; this node waits until it can join one: see 'hacluster join'", n)
-	case n%2 == 0:
-		warn("nodes: %d nodes survive no more failures than %d; add or remove one", n, n-1)
-	}
-	candidates := c.candidates()
-	if len(candidates) == 1 {
-		warn("nodes: only %s can hold the Elastic IP; the others are witnesses", candidates[0].Name)
-	}
-	first := map[int]string{}
-	for _, n := range candidates {
-		if other, taken := first[n.Priority]; taken {
-			warn("nodes: %s and %s have the same priority %d; give the preferred one a higher priority", other, n.Name, n.Priority)
-			continue
-		}
-		first[n.Priority] = n.Name
+	if c.Discovery == nil {
+		c.warnOfNodes(warn)
 	}
 	if c.Placement.PreemptDelay > 0 && !c.Placement.Preempt {
 		warn("placement: preempt_delay has no effect without 'preempt: true'")
@@ -47,4 +32,25 @@ func (c Config) Warnings() []string {
 		warn("health: no check notices a HAProxy that hangs; add health.stats or health.http")
 	}
 	return warnings
+}
+
+func (c Config) warnOfNodes(warn func(string, ...any)) {
+	switch n := len(c.Nodes); {
+	case c.JoinOnly():
+		warn("nodes: %d are too few to begin a cluster; this node waits until it can join one: see 'hacluster join'", n)
+	case n%2 == 0:
+		warn("nodes: %d nodes survive no more failures than %d; add or remove one", n, n-1)
+	}
+	candidates := c.candidates()
+	if len(candidates) == 1 {
+		warn("nodes: only %s can hold the Elastic IP; the others are witnesses", candidates[0].Name)
+	}
+	first := map[int]string{}
+	for _, n := range candidates {
+		if other, taken := first[n.Priority]; taken {
+			warn("nodes: %s and %s have the same priority %d; give the preferred one a higher priority", other, n.Name, n.Priority)
+			continue
+		}
+		first[n.Priority] = n.Name
+	}
 }

@@ -78,9 +78,11 @@ type Clients struct {
 
 // Cloud says what EC2 saw.
 type Cloud struct {
-	Moves    int `json:"moves"` // to another node
-	Mutating int `json:"ec2_mutating"`
-	Reads    int `json:"ec2_reads"` // DryRuns included
+	Moves int `json:"moves"` // to another node
+	// Nowhere is the longest time in which the Elastic IP, taken from one node, was with no other yet.
+	Nowhere  float64 `json:"longest_nowhere_ms"`
+	Mutating int     `json:"ec2_mutating"`
+	Reads    int     `json:"ec2_reads"` // DryRuns included
 	// AfterWake: mutating calls of the victim after the fault was undone.
 	AfterWake int `json:"victim_calls_after_release"`
 }
@@ -189,11 +191,23 @@ func (e Evidence) cutInFlight(o probe.Outage) []time.Time {
 func (e Evidence) cloud() Cloud {
 	var c Cloud
 	holder := e.Victim
+	var left time.Time // when the address left its holder for nowhere; zero: it is somewhere
 	for _, m := range e.Moves {
-		if m.To != "" && m.To != holder {
+		if m.To == "" {
+			left = m.Time
+			continue
+		}
+		if !left.IsZero() {
+			c.Nowhere = max(c.Nowhere, milliseconds(m.Time.Sub(left)))
+			left = time.Time{}
+		}
+		if m.To != holder {
 			c.Moves++
 			holder = m.To
 		}
+	}
+	if !left.IsZero() {
+		c.Nowhere = max(c.Nowhere, milliseconds(e.End.Sub(left)))
 	}
 	for _, call := range e.Calls {
 		if !call.Mutating {

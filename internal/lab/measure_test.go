@@ -61,7 +61,7 @@ func TestMeasure(t *testing.T) {
 					Requests: 20, Failed: 2, LongestGap: 10, SummedGap: 10, CutInFlight: 1,
 					Silence: 15, SilenceBesideCut: 15, // answers at 2 and 17 ms
 				},
-				Cloud: Cloud{Moves: 1, Mutating: 2, Reads: 2},
+				Cloud: Cloud{Moves: 1, Nowhere: 1, Mutating: 2, Reads: 2},
 			},
 		},
 		"cut while the gateway was being told": {
@@ -102,12 +102,16 @@ func TestMeasure(t *testing.T) {
 				Clients: Clients{Requests: 21, Failed: 10, LongestGap: 25, SummedGap: 48, Silence: 55, SilenceBesideCut: 55},
 			},
 		},
+		"taken away and not given back": {
+			Evidence{Moves: []Move{{Time: at(500), From: "node-a"}}},
+			Repetition{Cloud: Cloud{Nowhere: 2500}},
+		},
 		"taken away and given back is no move, there and back are two": {
 			Evidence{Moves: []Move{
 				{Time: at(1), From: "node-a"}, {Time: at(2), To: "node-a"},
 				{Time: at(3), From: "node-a", To: "node-b"}, {Time: at(4), From: "node-b", To: "node-a"},
 			}},
-			Repetition{Nodes: Nodes{HolderAfter: "node-a"}, Cloud: Cloud{Moves: 2}},
+			Repetition{Nodes: Nodes{HolderAfter: "node-a"}, Cloud: Cloud{Moves: 2, Nowhere: 1}},
 		},
 		"the frozen node calls after it woke": {
 			Evidence{Released: at(5000), Calls: []Call{

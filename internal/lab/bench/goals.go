@@ -87,6 +87,7 @@ func noGap(system string, every func(string, string, metric, float64)) {
 func agentGoals(c cell, every func(string, string, metric, float64)) {
 	noGap(FastFencing, every)
 	every(Fast, "client gap, ms (one EC2 round trip)", gap, c.latency+slack)
+	every(Fast, "address with nobody, ms (one EC2 round trip)", nowhere, c.latency+slack)
 	for _, system := range []string{Fast, FastFencing} {
 		every(system, "moves", moves, 1)
 		if c.fault == "agent-kill" {

@@ -163,6 +163,7 @@ func (r *Results) systemsOf(c cell) []string {
 type metric func(Repetition) *float64
 
 func gap(r Repetition) *float64          { return &r.Silence }
+func nowhere(r Repetition) *float64      { return &r.Nowhere }
 func gapBesideCut(r Repetition) *float64 { return &r.SilenceBesideCut }
 func firstCall(r Repetition) *float64    { return r.FirstCall }
 func moved(r Repetition) *float64        { return r.Moved }
