@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"internal/config":             {},
 	"internal/controller":         {"eip", "election", "fsm", "health", "internal/legible", "vrrpwire"},
 	"internal/adminapi":           {"election", "fsm", "internal/controller", "internal/legible"},
+	"internal/doccheck":           {},
 	"internal/doctor":             {"eip", "election", "health", "internal/adminapi", "internal/config", "internal/controller", "internal/keyring"},
 	"internal/discovery":          {"eip"},
 	"internal/fleet":              {"eip", "fsm", "internal/controller"},
