@@ -75,17 +75,18 @@ func TestKeysInPages(t *testing.T) {
 		}
 	}
 	// A word of which a section's name is the beginning need not be a key: files, types, packages.
-	key := regexp.MustCompile(`^(?:` + strings.Join(sections, "|") + `)(?:\.[a-z_]+)+$`)
+	key := regexp.MustCompile(`^((?:` + strings.Join(sections, "|") + `)(?:\.[a-z_]+)+)(?::.*)?$`)
 	others := regexp.MustCompile(`\.(?:go|md|db|pcap|json|yaml)$`)
 	seen := 0
 	for _, p := range pages(t) {
 		for _, code := range p.Code() {
-			if !code.Inline || !key.MatchString(code.Text) || others.MatchString(code.Text) {
+			m := key.FindStringSubmatch(code.Text)
+			if !code.Inline || m == nil || others.MatchString(code.Text) {
 				continue
 			}
 			seen++
-			if !slices.ContainsFunc(known, func(path string) bool { return path == code.Text || strings.HasPrefix(path, code.Text+".") }) {
-				t.Errorf("%s: there is no key %s", code.Where(), code.Text)
+			if !slices.ContainsFunc(known, func(path string) bool { return path == m[1] || strings.HasPrefix(path, m[1]+".") }) {
+				t.Errorf("%s: there is no key %s", code.Where(), m[1])
 			}
 		}
 	}
