@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/hacluster/hacluster/internal/doccheck"
 	"github.com/hacluster/hacluster/internal/manpage"
 )
@@ -28,6 +31,26 @@ func TestCommandsInPagesExist(t *testing.T) {
 	for _, call := range calls {
 		if err := doccheck.Check(rootCommand(), call); err != nil {
 			t.Errorf("%s: hacluster %s: %v", call.Where, strings.Join(call.Args, " "), err)
+		}
+	}
+}
+
+// TestFlagsInPagesExist: a flag that is named by itself belongs to some command.
+func TestFlagsInPagesExist(t *testing.T) {
+	pages, err := doccheck.Pages("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{"help": true}
+	walk(rootCommand(), func(cmd *cobra.Command) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
+	})
+	alone := regexp.MustCompile(`^--([a-z-]+)`)
+	for _, p := range pages {
+		for _, code := range p.Code() {
+			if m := alone.FindStringSubmatch(code.Text); m != nil && code.Inline && !known[m[1]] {
+				t.Errorf("%s: no command has the flag --%s", code.Where(), m[1])
+			}
 		}
 	}
 }

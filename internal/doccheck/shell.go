@@ -89,10 +89,10 @@ func withoutRedirections(words []string) []string {
 	var kept []string
 	arrow := regexp.MustCompile(`^[0-9]*[<>]+&?`)
 	for i := 0; i < len(words); i++ {
-		switch sign := arrow.FindString(words[i]); {
-		case sign == "":
+		switch arrow.FindString(words[i]) {
+		case "":
 			kept = append(kept, words[i])
-		case sign == words[i]:
+		case words[i]:
 			i++ // the file is the next word
 		}
 	}
