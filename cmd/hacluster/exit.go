@@ -83,6 +83,7 @@ func exits(cmd *cobra.Command, done, notDone, notTried string) {
 
 // explainExits notes what most commands mean by them, where nothing else was noted, and lets --help show all.
 func explainExits(root *cobra.Command) {
+	exits(root, "done, or all is well", "not done, or something is wrong", "not tried, or not known: the command line is wrong, no agent answers, a file cannot be read")
 	walk(root, func(cmd *cobra.Command) {
 		if !cmd.Runnable() || cmd.Annotations[manpage.ExitStatus] != "" {
 			return
