@@ -34,7 +34,8 @@ func costsCommand() *cobra.Command {
 		Short: "Measure what a healthy cluster takes while nothing happens",
 		Long: `Measure what a healthy cluster takes while nothing happens, for Master and Backup: CPU, memory, packets, EC2 calls,
 Raft log entries, lines logged; and the size of the program and the time that it takes to start.`,
-		Args: cobra.NoArgs,
+		Example: "  hacluster-lab costs --json build/costs.json --markdown build/costs.md",
+		Args:    cobra.NoArgs,
 	}
 	cmd.RunE = inside(func(cmd *cobra.Command) error { return measureCosts(cmd, &flags) })
 	flags.register(cmd)

@@ -22,9 +22,10 @@ func demoCommand() *cobra.Command {
 	var flags common
 	var out string
 	cmd := &cobra.Command{
-		Use:   "demo",
-		Short: "Show the main job: a live story, a table of promises, and a page with pictures",
-		Args:  cobra.NoArgs,
+		Use:     "demo",
+		Short:   "Show the main job: a live story, a table of promises, and a page with pictures",
+		Example: "  hacluster-lab demo --out build/demo",
+		Args:    cobra.NoArgs,
 	}
 	cmd.RunE = inside(func(cmd *cobra.Command) error { return runDemo(cmd, &flags, out) })
 	flags.register(cmd)

@@ -59,6 +59,7 @@ func root() *cobra.Command {
 
 The lab runs in namespaces of its own: as root, or as any user who may make user namespaces. It needs HAProxy and
 nftables (apt-get install haproxy nftables), changes nothing on the machine, and leaves nothing behind.`,
+		Example:       "  hacluster-lab demo\n  hacluster-lab run --fault node-death --reps 10",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

@@ -22,7 +22,9 @@ func runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Make faults happen, again and again, and measure",
-		Args:  cobra.NoArgs,
+		Example: `  hacluster-lab run --fault node-death --reps 10
+  hacluster-lab run --fault haproxy-kill,haproxy-hang --json build/faults.json`,
+		Args: cobra.NoArgs,
 	}
 	cmd.RunE = inside(func(cmd *cobra.Command) error { return runFaults(cmd, &flags, faults, reps, out) })
 	flags.register(cmd)

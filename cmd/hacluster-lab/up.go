@@ -22,9 +22,10 @@ import (
 func upCommand() *cobra.Command {
 	var flags common
 	cmd := &cobra.Command{
-		Use:   "up",
-		Short: "Bring the lab up and leave it up until Ctrl-C",
-		Args:  cobra.NoArgs,
+		Use:     "up",
+		Short:   "Bring the lab up and leave it up until Ctrl-C",
+		Example: "  hacluster-lab up",
+		Args:    cobra.NoArgs,
 	}
 	cmd.RunE = inside(func(cmd *cobra.Command) error {
 		out := cmd.OutOrStdout()
@@ -50,7 +51,9 @@ func execCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "exec HOST -- COMMAND [ARG...]",
 		Short: "Run a command on a host of a lab that is up",
-		Args:  cobra.MinimumNArgs(2),
+		Example: `  hacluster-lab exec node-a -- hacluster status
+  hacluster-lab exec client -- curl -i http://203.0.113.10/`,
+		Args: cobra.MinimumNArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			run, err := chooseRun(token)
 			if err != nil {
@@ -103,9 +106,10 @@ func chooseRun(token string) (sandbox.Run, error) {
 
 func downCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "down",
-		Short: "End every lab of this user, also what a crashed one left behind",
-		Args:  cobra.NoArgs,
+		Use:     "down",
+		Short:   "End every lab of this user, also what a crashed one left behind",
+		Example: "  hacluster-lab down",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			runs, err := sandbox.Runs()
 			if err != nil {

@@ -51,6 +51,7 @@ func agentCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&file, "config", "/etc/hacluster/hacluster.yaml", "configuration file")
 	cmd.Flags().StringVar(&node, "node", "", "run as this node instead of the one that the file or the hostname names")
+	exits(cmd, "ended by SIGTERM or SIGINT, after it handed over", "ended by an error; the log has the reason, and systemd starts it again", "the command line is wrong")
 	return cmd
 }
 

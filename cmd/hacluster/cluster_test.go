@@ -75,11 +75,18 @@ func TestTwoNodesAndAWitness(t *testing.T) {
 		if out, err := members[2].hacluster("drain", "node-z"); err == nil || !strings.Contains(out, "the nodes are node-a, node-b, node-c") {
 			t.Errorf("a drain of nobody: %v: %s", err, out)
 		}
-		if out, err := members[2].hacluster("undrain", other); err != nil {
-			t.Errorf("%v: %s", err, out)
+		var taken struct {
+			Node    string
+			Drained bool
 		}
-		if out, err := members[2].hacluster("transfer", "--to", other); err != nil {
-			t.Errorf("a transfer to a node that was taken back: %v: %s", err, out)
+		members[2].answer(&taken, "undrain", other)
+		if taken.Node != other || taken.Drained {
+			t.Errorf("taken back: %+v", taken)
+		}
+		var to struct{ Holder string }
+		members[2].answer(&to, "transfer", "--to", other)
+		if to.Holder != other {
+			t.Errorf("a transfer to a node that was taken back: %+v", to)
 		}
 	})
 	t.Run("a configuration file is read anew", func(t *testing.T) {
@@ -99,8 +106,9 @@ func TestTwoNodesAndAWitness(t *testing.T) {
 		members[0].edit("level: loud", "level: info")
 		must(t, members[0].cmd.Process.Signal(syscall.SIGHUP))
 		waitFor(t, "the file read at SIGHUP", func() bool {
-			out, err := members[0].hacluster("reload")
-			return err == nil && !strings.Contains(out, "log.level")
+			var r adminapi.Reloaded
+			members[0].answer(&r, "reload")
+			return len(r.Changed) == 0 && r.Restart["nodes"] != ""
 		})
 		after, err := members[0].status()
 		must(t, err)
@@ -224,6 +232,18 @@ func runMember(t *testing.T, name, endpoint string, configuration func(*member) 
 		}
 	})
 	return m
+}
+
+// answer runs a command that must succeed, and reads its JSON.
+func (m *member) answer(to any, args ...string) {
+	m.t.Helper()
+	out, err := m.hacluster(append(args, "-o", "json")...)
+	if err == nil {
+		err = json.Unmarshal([]byte(out), to)
+	}
+	if err != nil {
+		m.t.Errorf("hacluster %s: %v: %s", strings.Join(args, " "), err, out)
+	}
 }
 
 // hacluster runs a command against the member's agent, as its user.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -11,7 +12,7 @@ import (
 )
 
 func configCommand() *cobra.Command {
-	parent := &cobra.Command{Use: "config", Short: "Work with configuration files"}
+	parent := &cobra.Command{Use: "config", Short: "Work with configuration files", Example: "  hacluster config check /etc/hacluster/hacluster.yaml"}
 	parent.AddCommand(configCheckCommand(), importKeepalivedCommand())
 	return parent
 }
@@ -40,30 +41,68 @@ func printSums(w io.Writer, s config.Sums) {
 func configCheckCommand() *cobra.Command {
 	var node string
 	var programs bool
+	var output *format
 	check := &cobra.Command{
-		Use:     "check FILE",
-		Short:   "Check a configuration file: all errors at once, each with its line and what to write instead",
-		Example: "  hacluster config check /etc/hacluster/hacluster.yaml\n  hacluster config check --node node-b hacluster.yaml   # as on node-b",
-		Args:    cobra.ExactArgs(1),
+		Use:   "check FILE",
+		Short: "Check a configuration file: all errors at once, each with its line and what to write instead",
+		Example: "  hacluster config check /etc/hacluster/hacluster.yaml\n  hacluster config check --node node-b hacluster.yaml   # as on node-b\n" +
+			"  hacluster config check -o json hacluster.yaml | jq -r '.problems[] | \"\\(.line): \\(.what)\"'",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := config.LoadAs(args[0], node)
+			c, err := checkConfig(args[0], node, programs)
 			if err != nil {
 				return err
 			}
-			if programs {
-				if err := hooksConfig(cfg).Check(); err != nil {
-					return err
-				}
+			if err := output.write(cmd.OutOrStdout(), c, c.print); err != nil || len(c.Problems) == 0 {
+				return err
 			}
-			for _, w := range cfg.Warnings() {
-				fmt.Fprintln(cmd.OutOrStdout(), "warning: "+w)
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: cluster %s, %s, profile %s\n", args[0], cfg.Cluster.Name, membersLine(cfg), cfg.Profile)
-			printSums(cmd.OutOrStdout(), cfg.Sums())
-			return nil
+			return &exitError{status: statusNotDone}
 		},
 	}
+	output = addFormat(check, "text")
+	exits(check, "valid, perhaps with warnings", "invalid", "the file cannot be read, or the command line is wrong")
 	check.Flags().StringVar(&node, "node", "", "check as this node instead of the one that the file or the hostname names")
 	check.Flags().BoolVar(&programs, "hooks", false, "check the programs below hooks: too, as this machine and this user see them")
 	return check
+}
+
+// checked is what 'hacluster config check' says.
+type checked struct {
+	File     string        `json:"file"`
+	Problems config.Errors `json:"problems"` // none: the file is valid
+	Warnings []string      `json:"warnings"`
+
+	cfg config.Config
+}
+
+// checkConfig fails if the file cannot be read.
+func checkConfig(file, node string, programs bool) (checked, error) {
+	c := checked{File: file, Problems: config.Errors{}, Warnings: []string{}}
+	cfg, err := config.LoadAs(file, node)
+	switch {
+	case errors.As(err, &c.Problems):
+		return c, nil
+	case err != nil:
+		return c, &exitError{status: statusNotTried, err: err}
+	}
+	if programs {
+		if err := hooksConfig(cfg).Check(); err != nil {
+			c.Problems = config.Errors{{File: file, Line: 1, What: err.Error()}}
+		}
+	}
+	c.cfg, c.Warnings = cfg, append(c.Warnings, cfg.Warnings()...)
+	return c, nil
+}
+
+// print is for people. For them problems are an error.
+func (c checked) print(w io.Writer) error {
+	if len(c.Problems) > 0 {
+		return c.Problems
+	}
+	for _, warning := range c.Warnings {
+		fmt.Fprintln(w, "warning: "+warning)
+	}
+	fmt.Fprintf(w, "%s: ok: cluster %s, %s, profile %s\n", c.File, c.cfg.Cluster.Name, membersLine(c.cfg), c.cfg.Profile)
+	printSums(w, c.cfg.Sums())
+	return nil
 }

@@ -13,7 +13,7 @@ import (
 
 // docsCommand is for building packages.
 func docsCommand() *cobra.Command {
-	parent := &cobra.Command{Use: "docs", Short: "Write documentation from the code", Hidden: true}
+	parent := &cobra.Command{Use: "docs", Short: "Write documentation from the code", Hidden: true, Example: "  hacluster docs man build/man"}
 	parent.AddCommand(&cobra.Command{
 		Use:     "man DIR",
 		Short:   "Write a man page for each command into a directory",

@@ -45,14 +45,14 @@ func TestManPages(t *testing.T) {
 	}
 }
 
-// leaves returns the commands that do something and are shown.
+// leaves returns the commands that do something and are shown. Some of them have others below them.
 func leaves(cmd *cobra.Command) []*cobra.Command {
-	if !cmd.HasSubCommands() {
-		return []*cobra.Command{cmd}
-	}
 	var found []*cobra.Command
+	if cmd.Runnable() {
+		found = append(found, cmd)
+	}
 	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() && c.Name() != "completion" {
+		if c.IsAvailableCommand() && c.Name() != "completion" && c.Name() != "help" {
 			found = append(found, leaves(c)...)
 		}
 	}

@@ -24,8 +24,7 @@ func doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Examine this node, before its agent runs or beside it: everything that a failover will need",
 		Long: "Examine this node: EC2, credentials and permissions, certificates, peers, VRRP, HAProxy, disk and clock. Nothing is changed: EC2 gets\n" +
-			"reads and DryRuns. Run it as root on each node; docs/DOCTOR.md has a section for each check.\n\n" +
-			"The exit status is 0 if nothing failed, 1 if something did, and 2 if the node could not be examined.",
+			"reads and DryRuns. Run it as root on each node; docs/DOCTOR.md has a section for each check.",
 		Example: "  hacluster doctor\n  hacluster doctor --config ./hacluster.yaml\n" +
 			"  hacluster doctor -o json | jq -r '.findings[] | select(.status == \"fail\") | .check'",
 		Args: func(cmd *cobra.Command, args []string) error { return unexamined(cobra.NoArgs(cmd, args)) },
@@ -55,6 +54,7 @@ func doctorCommand() *cobra.Command {
 	cmd.Flags().StringVar(&node, "node", "", "examine as this node instead of the one that the file or the hostname names")
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "the same as -o json")
+	exits(cmd, "nothing failed", "something failed", "the node could not be examined: no such file, an invalid configuration, a wrong command line")
 	return cmd
 }
 

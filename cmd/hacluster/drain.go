@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -13,11 +14,12 @@ import (
 
 func drainCommand() *cobra.Command {
 	var socket string
+	var output *format
 	cmd := &cobra.Command{
 		Use:   "drain NODE",
 		Short: "Take a node out of the candidates; what it holds moves away without a gap for clients",
 		Long: "Take a node out of the candidates, until 'hacluster undrain'. That is committed, so it survives restarts. A node that holds hands over\n" +
-			"first; the command waits for that. Exit status 1 if it still holds, because no other node can.",
+			"first; the command waits for that.",
 		Example: "  hacluster drain node-b",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -30,16 +32,30 @@ func drainCommand() *cobra.Command {
 			if err := awaitEmpty(ctx, client, node); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is drained and holds nothing; it took %v\n", node, time.Since(start).Round(time.Millisecond))
-			return nil
+			d := drained{Node: node, Drained: true, TookMS: time.Since(start).Milliseconds()}
+			return output.write(cmd.OutOrStdout(), d, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "%s is drained and holds nothing; it took %v\n", d.Node, time.Duration(d.TookMS)*time.Millisecond)
+				return err
+			})
 		},
 	}
 	cmd.Flags().StringVar(&socket, "socket", defaultSocket, "the agent's admin socket")
+	output = addFormat(cmd, "text")
+	exits(cmd, "drained, and it holds nothing", "not drained; or drained, but it still holds, because no other node can",
+		"not tried: the command line is wrong, or the agent does not answer")
 	return cmd
+}
+
+// drained is what 'hacluster drain' and 'undrain' say in JSON.
+type drained struct {
+	Node    string `json:"node"`
+	Drained bool   `json:"drained"`
+	TookMS  int64  `json:"took_ms"`
 }
 
 func undrainCommand() *cobra.Command {
 	var socket string
+	var output *format
 	cmd := &cobra.Command{
 		Use:     "undrain NODE",
 		Short:   "Let a drained node be a candidate again; nothing moves because of that, unless placement.preempt is on",
@@ -48,14 +64,19 @@ func undrainCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), transferTimeout)
 			defer cancel()
+			start := time.Now()
 			if err := adminapi.NewClient(socket).Drain(ctx, args[0], false); err != nil {
 				return fmt.Errorf("undrain: %w", err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is a candidate again, once its HAProxy is healthy\n", args[0])
-			return nil
+			d := drained{Node: args[0], TookMS: time.Since(start).Milliseconds()}
+			return output.write(cmd.OutOrStdout(), d, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "%s is a candidate again, once its HAProxy is healthy\n", d.Node)
+				return err
+			})
 		},
 	}
 	cmd.Flags().StringVar(&socket, "socket", defaultSocket, "the agent's admin socket")
+	output = addFormat(cmd, "text")
 	return cmd
 }
 
@@ -82,8 +103,8 @@ func awaitEmpty(ctx context.Context, client *adminapi.Client, node string) error
 
 // emptied reports whether the node is known to be drained and holds nothing.
 func emptied(s adminapi.Status, node string) bool {
-	drained := slices.ContainsFunc(s.Nodes, func(n adminapi.Node) bool { return n.Name == node && n.Drained })
-	return drained && !slices.ContainsFunc(s.Addresses, func(a adminapi.Address) bool { return a.Holder == node })
+	is := slices.ContainsFunc(s.Nodes, func(n adminapi.Node) bool { return n.Name == node && n.Drained })
+	return is && !slices.ContainsFunc(s.Addresses, func(a adminapi.Address) bool { return a.Holder == node })
 }
 
 func stillHolding(s adminapi.Status, node string) error {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -15,7 +14,8 @@ import (
 )
 
 func historyCommand() *cobra.Command {
-	var socket, output string
+	var socket string
+	var output *format
 	cmd := &cobra.Command{
 		Use:   "history",
 		Short: "Show each claim on an Elastic IP: when, who, why, which calls to EC2, how long",
@@ -24,25 +24,17 @@ func historyCommand() *cobra.Command {
 		Example: "  hacluster history\n  hacluster history -o json | jq '.[-1].steps'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkOutput(output); err != nil {
-				return err
-			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), clientTimeout)
 			defer cancel()
 			all, err := adminapi.NewClient(socket).History(ctx)
 			if err != nil {
-				return &exitError{status: statusNoAnswer, err: err}
+				return &exitError{status: statusNotTried, err: err}
 			}
-			if output == "json" {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(all)
-			}
-			return printMoves(cmd.OutOrStdout(), all)
+			return output.write(cmd.OutOrStdout(), all, func(w io.Writer) error { return printMoves(w, all) })
 		},
 	}
 	cmd.Flags().StringVar(&socket, "socket", defaultSocket, "the agent's admin socket")
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	output = addFormat(cmd, "table")
 	return cmd
 }
 
@@ -88,16 +80,17 @@ func eventsCommand() *cobra.Command {
 		Use:   "events",
 		Short: "Write what happens as JSON lines, until interrupted",
 		Long: "Write what happens from now on as JSON lines: what this node sees (state, silence, leaderless, elected, call), what the cluster agrees on\n" +
-			"(agreed), and the verdict of 'hacluster status' when it changes, beginning with the present one. Exit status 2 if the agent does not answer, or ends.",
+			"(agreed), and the verdict of 'hacluster status' when it changes, beginning with the present one.",
 		Example: "  hacluster events | jq -c 'select(.kind == \"agreed\")'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := adminapi.NewClient(socket).Events(cmd.Context(), cmd.OutOrStdout()); err != nil {
-				return &exitError{status: statusNoAnswer, err: err}
+				return &exitError{status: statusNotTried, err: err}
 			}
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&socket, "socket", defaultSocket, "the agent's admin socket")
+	exits(cmd, "interrupted", "", "the agent does not answer, or has ended; or the command line is wrong")
 	return cmd
 }

@@ -37,9 +37,7 @@ func importKeepalivedCommand() *cobra.Command {
 		Use:   "import-keepalived FILE...",
 		Short: "Make a configuration out of the keepalived.conf of each node and the notify script that moves the Elastic IP",
 		Long: "Reads the keepalived.conf of each node of a pair, and the notify scripts beside them, and writes one commented configuration for the\n" +
-			"cluster, and a report: what was converted, what changed in meaning and why, what was dropped, what had to be refused. Nothing is executed.\n\n" +
-			"Exit status: 0 the file passes 'config check'; 1 it is written but steps are open, or nothing was written since something\n" +
-			"had to be refused; 2 a file cannot be read, or has a syntax error.",
+			"cluster, and a report: what was converted, what changed in meaning and why, what was dropped, what had to be refused. Nothing is executed.",
 		Example: "  hacluster config import-keepalived a/keepalived.conf b/keepalived.conf --third lb-c=10.0.3.11,witness --out hacluster.yaml\n" +
 			"  hacluster config import-keepalived keepalived.conf --host lb-a,lb-b --script master.sh   # one file with @host lines",
 		Args: cobra.MinimumNArgs(1),
@@ -60,6 +58,8 @@ func importKeepalivedCommand() *cobra.Command {
 	flags.BoolVar(&f.force, "force", false, "overwrite the file of --out")
 	flags.StringVar(&f.report, "report", "", "file to write the report to, or - (default: standard error)")
 	flags.StringVarP(&f.output, "output", "o", "text", "format of the report: text or json")
+	exits(cmd, "written, and the file passes 'config check'", "written, but steps are open; or not written, since something had to be refused",
+		"a file cannot be read, or has a syntax error; or the command line is wrong")
 	return cmd
 }
 

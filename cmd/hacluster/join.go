@@ -16,6 +16,7 @@ import (
 
 func joinCommand() *cobra.Command {
 	var file, node, via string
+	var output *format
 	cmd := &cobra.Command{
 		Use:   "join --via ADDRESS --config FILE",
 		Short: "Ask a cluster to let this node in, before its agent is started for the first time",
@@ -29,17 +30,18 @@ func joinCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return join(cmd.Context(), cmd.OutOrStdout(), cfg, load, via)
+			return join(cmd.Context(), cmd.OutOrStdout(), output, cfg, load, via)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "/etc/hacluster/hacluster.yaml", "configuration file of this node")
 	cmd.Flags().StringVar(&node, "node", "", "join as this node instead of the one that the file or the hostname names")
 	cmd.Flags().StringVar(&via, "via", "", "address, or name, of a node of the cluster, as in nodes of the configuration")
 	_ = cmd.MarkFlagRequired("via") // it exists
+	output = addFormat(cmd, "text")
 	return cmd
 }
 
-func join(ctx context.Context, out io.Writer, cfg config.Config, load func() (config.Config, error), via string) error {
+func join(ctx context.Context, out io.Writer, output *format, cfg config.Config, load func() (config.Config, error), via string) error {
 	ctx, cancel := context.WithTimeout(ctx, admitTimeout)
 	defer cancel()
 	member, err := memberAt(cfg, via)
@@ -62,8 +64,7 @@ func join(ctx context.Context, out io.Writer, cfg config.Config, load func() (co
 	if err != nil {
 		return fmt.Errorf("join via %s at %v: %w", member.Name, member.Address, err)
 	}
-	printAdmitted(out, cfg.Node, answer)
-	return nil
+	return output.write(out, answer, func(w io.Writer) error { return printAdmitted(w, cfg.Node, answer) })
 }
 
 // memberAt finds the node to ask. It has to be configured: the agent finds the cluster by the configuration, too.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,11 +26,11 @@ const (
 
 func membersCommand() *cobra.Command {
 	var socket string
-	var asJSON bool
+	var output *format
 	cmd := &cobra.Command{
 		Use:     "members",
 		Short:   "Show the nodes of the cluster, and let new ones in (docs/MEMBERS.md)",
-		Example: "  hacluster members\n  hacluster members --json | jq -r '.members[] | select(.standing != \"voter\") | .name'",
+		Example: "  hacluster members\n  hacluster members -o json | jq -r '.members[] | select(.standing != \"voter\") | .name'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), clientTimeout)
@@ -40,16 +39,11 @@ func membersCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(list)
-			}
-			return printMembers(cmd.OutOrStdout(), list)
+			return output.write(cmd.OutOrStdout(), list, func(w io.Writer) error { return printMembers(w, list) })
 		},
 	}
 	cmd.PersistentFlags().StringVar(&socket, "socket", defaultSocket, "the agent's admin socket")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	output = addFormat(cmd, "table")
 	cmd.AddCommand(membersAddCommand(&socket))
 	return cmd
 }
@@ -94,6 +88,7 @@ func printWarning(w io.Writer, warning string) {
 
 func membersAddCommand(socket *string) *cobra.Command {
 	var node fsm.Attributes
+	var output *format
 	cmd := &cobra.Command{
 		Use:     "add NAME --address HOST:PORT",
 		Short:   "Let a node in: from then on it may join",
@@ -110,8 +105,7 @@ func membersAddCommand(socket *string) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("add %s: %w", node.Name, err)
 			}
-			printAdmitted(cmd.OutOrStdout(), string(node.Name), answer)
-			return nil
+			return output.write(cmd.OutOrStdout(), answer, func(w io.Writer) error { return printAdmitted(w, string(node.Name), answer) })
 		},
 	}
 	cmd.Flags().StringVar(&node.Address, "address", "", "ip:port at which it listens, as in nodes of its configuration")
@@ -119,17 +113,20 @@ func membersAddCommand(socket *string) *cobra.Command {
 	cmd.Flags().Uint8Var(&node.Priority, "priority", 100, "1 to 254, the highest is preferred")
 	cmd.Flags().BoolVar(&node.Witness, "witness", false, "it only votes")
 	_ = cmd.MarkFlagRequired("address") // it exists
+	output = addFormat(cmd, "text")
 	return cmd
 }
 
-func printAdmitted(w io.Writer, name string, answer controller.MembershipAnswer) {
+func printAdmitted(w io.Writer, name string, answer controller.MembershipAnswer) error {
 	fmt.Fprintf(w, "%s is admitted, says the leader %s. Start its agent now, if it does not run: 'systemctl start hacluster' there.\n"+
 		"It receives the log without a vote, and gets the vote once it has kept up for a few seconds: see 'hacluster members'.\n", name, answer.Leader)
 	printWarning(w, answer.Warning)
+	return nil
 }
 
 func removeCommand() *cobra.Command {
 	var socket string
+	var output *format
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "remove NODE",
@@ -148,13 +145,16 @@ func removeCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("remove %s: %w", args[0], err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is removed, says the leader %s\n", args[0], answer.Leader)
-			printWarning(cmd.OutOrStdout(), answer.Warning)
-			return nil
+			return output.write(cmd.OutOrStdout(), answer, func(w io.Writer) error {
+				fmt.Fprintf(w, "%s is removed, says the leader %s\n", args[0], answer.Leader)
+				printWarning(w, answer.Warning)
+				return nil
+			})
 		},
 	}
 	cmd.Flags().StringVar(&socket, "socket", defaultSocket, "the agent's admin socket")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	output = addFormat(cmd, "text")
 	return cmd
 }
 
@@ -165,7 +165,7 @@ func confirm(cmd *cobra.Command, yes bool, question string) error {
 	if yes {
 		return nil
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s Type yes: ", question)
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s Type yes: ", question)
 	answer, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the answer: %w", err)

@@ -113,7 +113,7 @@ func (m *member) run() {
 
 // members are those that the agent of m lists.
 func (m *member) members() []controller.Member {
-	out, err := m.hacluster("members", "--json")
+	out, err := m.hacluster("members", "-o", "json")
 	var list controller.MemberList
 	if err != nil || json.Unmarshal([]byte(out), &list) != nil {
 		return nil

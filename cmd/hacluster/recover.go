@@ -50,6 +50,7 @@ func recoverCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.dataDir, "data-dir", "", "data dir instead of the configured one")
 	cmd.Flags().BoolVar(&f.show, "show", false, "show what this node knows and ask the others; change nothing")
 	cmd.Flags().StringVar(&f.known, "yes-i-know", "", "the cluster's name, in place of the question")
+	exits(cmd, "recovered; with --show, it could be", "refused, or not confirmed; nothing was changed", "the command line is wrong")
 	return cmd
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/signal"
@@ -26,6 +27,7 @@ const reloadTimeout = 10 * time.Second
 
 func reloadCommand() *cobra.Command {
 	var socket string
+	var output *format
 	cmd := &cobra.Command{
 		Use:   "reload",
 		Short: "Let the agent read its configuration file anew; nothing moves because of that",
@@ -40,21 +42,27 @@ func reloadCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("reload: nothing was changed: %w", err)
 			}
-			w := cmd.OutOrStdout()
-			for _, key := range r.Changed {
-				fmt.Fprintf(w, "%s: taken\n", key)
-			}
-			for _, key := range slices.Sorted(maps.Keys(r.Restart)) {
-				fmt.Fprintf(w, "%s: restart the agent: %s\n", key, r.Restart[key])
-			}
-			if len(r.Changed)+len(r.Restart) == 0 {
-				fmt.Fprintln(w, "nothing has changed")
-			}
-			return nil
+			return output.write(cmd.OutOrStdout(), r, func(w io.Writer) error { return printReloaded(w, r) })
 		},
 	}
 	cmd.Flags().StringVar(&socket, "socket", defaultSocket, "the agent's admin socket")
+	output = addFormat(cmd, "text")
+	exits(cmd, "the file was read; what waits for a restart is named", "the file has a mistake, and nothing was changed",
+		"not tried: the command line is wrong, or the agent does not answer")
 	return cmd
+}
+
+func printReloaded(w io.Writer, r adminapi.Reloaded) error {
+	for _, key := range r.Changed {
+		fmt.Fprintf(w, "%s: taken\n", key)
+	}
+	for _, key := range slices.Sorted(maps.Keys(r.Restart)) {
+		fmt.Fprintf(w, "%s: restart the agent: %s\n", key, r.Restart[key])
+	}
+	if len(r.Changed)+len(r.Restart) == 0 {
+		fmt.Fprintln(w, "nothing has changed")
+	}
+	return nil
 }
 
 // reloader takes what a running agent can take of a configuration file that has changed.

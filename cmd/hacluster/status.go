@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -22,33 +21,24 @@ const (
 	clientTimeout = 5 * time.Second
 )
 
-// What 'hacluster status' exits with.
-const (
-	statusDegraded = 1
-	statusNoAnswer = 2
-)
-
 func statusCommand() *cobra.Command {
-	var socket, output string
+	var socket string
 	var watch bool
+	var output *format
 	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "Show who holds the Elastic IP, whether a node may be lost now, and what is wrong",
-		Long: "Show who holds the Elastic IP and since when, whether it is safe to lose a node now, and what is wrong, as this node sees it.\n\n" +
-			"Exit status 0: all is well. 1: something needs attention. 2: the agent does not answer.",
+		Use:     "status",
+		Short:   "Show who holds the Elastic IP, whether a node may be lost now, and what is wrong",
+		Long:    "Show who holds the Elastic IP and since when, whether it is safe to lose a node now, and what is wrong, as this node sees it.",
 		Example: "  hacluster status\n  hacluster status --watch\n  hacluster status -o json | jq -r .verdict.lose",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkOutput(output); err != nil {
-				return err
-			}
 			client := adminapi.NewClient(socket)
 			if watch {
 				return watchStatus(cmd.Context(), cmd.OutOrStdout(), client, output)
 			}
 			s, err := askStatus(cmd.Context(), client)
 			if err != nil {
-				return &exitError{status: statusNoAnswer, err: err}
+				return &exitError{status: statusNotTried, err: err}
 			}
 			if err := writeStatus(cmd.OutOrStdout(), s, output); err != nil {
 				return err
@@ -57,16 +47,10 @@ func statusCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&socket, "socket", defaultSocket, "the agent's admin socket")
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	output = addFormat(cmd, "table")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show it anew every second, in the same place")
+	exits(cmd, "all is well", "something needs attention", "the agent does not answer, or the command line is wrong")
 	return cmd
-}
-
-func checkOutput(output string) error {
-	if output != "table" && output != "json" {
-		return fmt.Errorf("output %q: write -o table or -o json", output)
-	}
-	return nil
 }
 
 func askStatus(ctx context.Context, client *adminapi.Client) (adminapi.Status, error) {
@@ -80,16 +64,11 @@ func exitOf(s adminapi.Status) error {
 	if s.Verdict != nil && s.Verdict.Grade == adminapi.Good {
 		return nil
 	}
-	return &exitError{status: statusDegraded}
+	return &exitError{status: statusNotDone}
 }
 
-func writeStatus(w io.Writer, s adminapi.Status, output string) error {
-	if output == "json" {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(s)
-	}
-	return printStatus(w, s)
+func writeStatus(w io.Writer, s adminapi.Status, output *format) error {
+	return output.write(w, s, func(w io.Writer) error { return printStatus(w, s) })
 }
 
 func printStatus(w io.Writer, s adminapi.Status) error {

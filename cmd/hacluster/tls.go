@@ -25,10 +25,13 @@ const (
 const mostDays = 36500
 
 func tlsCommand() *cobra.Command {
-	parent := &cobra.Command{Use: "tls", Short: "Make and show the certificates of the nodes (docs/TLS.md)"}
-	authority := &cobra.Command{Use: "ca", Short: "Work with a certificate authority"}
+	parent := &cobra.Command{Use: "tls", Short: "Make and show the certificates of the nodes (docs/TLS.md)",
+		Example: "  hacluster tls ca create --cluster edge-1 --out edge-1-ca\n  hacluster tls cert create --node lb-1 --ca edge-1-ca\n" +
+			"  hacluster tls show lb-1/node.crt"}
+	authority := &cobra.Command{Use: "ca", Short: "Work with a certificate authority", Example: "  hacluster tls ca create --cluster edge-1 --out edge-1-ca"}
 	authority.AddCommand(tlsCACreateCommand())
-	certificate := &cobra.Command{Use: "cert", Short: "Work with the certificates of nodes and operators"}
+	certificate := &cobra.Command{Use: "cert", Short: "Work with the certificates of nodes and operators",
+		Example: "  hacluster tls cert create --node lb-1 --ca edge-1-ca"}
 	certificate.AddCommand(tlsCertCreateCommand())
 	parent.AddCommand(authority, certificate, tlsShowCommand())
 	return parent
@@ -180,10 +183,11 @@ func writeExclusively(path string, data []byte, mode fs.FileMode) error {
 }
 
 func tlsShowCommand() *cobra.Command {
-	return &cobra.Command{
+	var output *format
+	cmd := &cobra.Command{
 		Use:     "show FILE",
 		Short:   "Show whom the certificates in a file are for, until when, and their fingerprints",
-		Example: "  hacluster tls show /etc/hacluster/tls/node.crt",
+		Example: "  hacluster tls show /etc/hacluster/tls/node.crt\n  hacluster tls show -o json /etc/hacluster/tls/node.crt | jq '.[0].days_left'",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			data, err := os.ReadFile(args[0])
@@ -197,33 +201,67 @@ func tlsShowCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("read %s: %w", args[0], err)
 			}
-			for _, cert := range certs {
-				describeCertificate(cmd.OutOrStdout(), cert, time.Now())
+			now := time.Now()
+			answer := make([]shownCertificate, len(certs))
+			for i, cert := range certs {
+				answer[i] = showCertificate(cert, now)
 			}
-			return nil
+			return output.write(cmd.OutOrStdout(), answer, func(w io.Writer) error {
+				for _, cert := range certs {
+					describeCertificate(w, cert, now)
+				}
+				return nil
+			})
 		},
 	}
+	output = addFormat(cmd, "text")
+	return cmd
+}
+
+// shownCertificate is what 'hacluster tls show' says in JSON.
+type shownCertificate struct {
+	Name        string    `json:"name"` // whom it is for
+	Authority   bool      `json:"authority"`
+	NotBefore   time.Time `json:"not_before"`
+	NotAfter    time.Time `json:"not_after"`
+	DaysLeft    int       `json:"days_left"`
+	SignedBy    string    `json:"signed_by"`
+	Fingerprint string    `json:"fingerprint"`
+}
+
+func showCertificate(cert *x509.Certificate, now time.Time) shownCertificate {
+	return shownCertificate{Name: holderOf(cert), Authority: cert.IsCA, NotBefore: cert.NotBefore.UTC(), NotAfter: cert.NotAfter.UTC(),
+		DaysLeft: daysLeft(cert, now), SignedBy: cert.Issuer.String(), Fingerprint: pki.Fingerprint(cert)}
+}
+
+// holderOf says whom a certificate is for.
+func holderOf(cert *x509.Certificate) string {
+	if cert.IsCA {
+		return fmt.Sprintf("certificate authority %s", cert.Subject)
+	}
+	subject, err := pki.SubjectOf(cert)
+	if err != nil {
+		return fmt.Sprintf("no node and no operator of hacluster (%s): %v", cert.Subject, err)
+	}
+	return subject.String()
+}
+
+func daysLeft(cert *x509.Certificate, now time.Time) int {
+	return int(cert.NotAfter.Sub(now) / (24 * time.Hour))
 }
 
 func describeCertificate(w io.Writer, cert *x509.Certificate, now time.Time) {
-	who := fmt.Sprintf("certificate authority %s", cert.Subject)
-	if !cert.IsCA {
-		subject, err := pki.SubjectOf(cert)
-		if who = subject.String(); err != nil {
-			who = fmt.Sprintf("no node and no operator of hacluster (%s): %v", cert.Subject, err)
-		}
-	}
-	fmt.Fprintf(w, "  %s\n  valid from %s to %s UTC: %s\n  signed by %s\n  fingerprint %s\n", who,
+	fmt.Fprintf(w, "  %s\n  valid from %s to %s UTC: %s\n  signed by %s\n  fingerprint %s\n", holderOf(cert),
 		cert.NotBefore.UTC().Format(time.DateTime), cert.NotAfter.UTC().Format(time.DateTime), validity(cert, now), cert.Issuer, pki.Fingerprint(cert))
 }
 
 func validity(cert *x509.Certificate, now time.Time) string {
-	switch left := cert.NotAfter.Sub(now); {
+	switch {
 	case now.Before(cert.NotBefore):
 		return "not yet"
-	case left <= 0:
+	case !cert.NotAfter.After(now):
 		return "expired"
 	default:
-		return fmt.Sprintf("%d days left", int(left/(24*time.Hour)))
+		return fmt.Sprintf("%d days left", daysLeft(cert, now))
 	}
 }

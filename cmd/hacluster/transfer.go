@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ const (
 
 func transferCommand() *cobra.Command {
 	var socket, to string
+	var output *format
 	cmd := &cobra.Command{
 		Use:     "transfer [--to NODE]",
 		Short:   "Move the Elastic IP, and with it the leadership, to another node without a gap for clients",
@@ -34,13 +36,23 @@ func transferCommand() *cobra.Command {
 			if err := awaitHolder(ctx, client, target); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s holds the address; it took %v\n", target, time.Since(start).Round(time.Millisecond))
-			return nil
+			m := moved{Holder: target, TookMS: time.Since(start).Milliseconds()}
+			return output.write(cmd.OutOrStdout(), m, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "%s holds the address; it took %v\n", m.Holder, time.Duration(m.TookMS)*time.Millisecond)
+				return err
+			})
 		},
 	}
 	cmd.Flags().StringVar(&socket, "socket", defaultSocket, "the agent's admin socket")
+	output = addFormat(cmd, "text")
 	cmd.Flags().StringVar(&to, "to", "", "node to move to (default: the best healthy candidate)")
 	return cmd
+}
+
+// moved is what 'hacluster transfer' says in JSON.
+type moved struct {
+	Holder string `json:"holder"`
+	TookMS int64  `json:"took_ms"`
 }
 
 // awaitHolder waits until the cluster agrees that target holds.

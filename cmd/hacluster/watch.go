@@ -21,7 +21,7 @@ const (
 )
 
 // watchStatus shows the status every second until ctx ends. An agent that does not answer is waited for.
-func watchStatus(ctx context.Context, w io.Writer, client *adminapi.Client, output string) error {
+func watchStatus(ctx context.Context, w io.Writer, client *adminapi.Client, output *format) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	frame := plainFrame

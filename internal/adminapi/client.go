@@ -117,7 +117,7 @@ func (c *Client) request(ctx context.Context, method, path string, in any) (*htt
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.unreachable(err)
+		return nil, &Unreachable{c.unreachable(err)}
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil
@@ -129,6 +129,12 @@ func (c *Client) request(ctx context.Context, method, path string, in any) (*htt
 	}
 	return nil, errors.New(legible.Line(strings.TrimSpace(string(text))))
 }
+
+// Unreachable is the error of a request that no agent has answered. Its words name the remedy.
+type Unreachable struct{ error }
+
+// Unwrap returns the cause, where it tells more.
+func (e *Unreachable) Unwrap() error { return e.error }
 
 func (c *Client) unreachable(err error) error {
 	switch {

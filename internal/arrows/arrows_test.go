@@ -32,6 +32,7 @@ var allowed = map[string][]string{
 	"internal/doctor":             {"eip", "election", "health", "internal/adminapi", "internal/config", "internal/controller", "internal/keyring"},
 	"internal/discovery":          {"eip"},
 	"internal/fleet":              {"eip", "fsm", "internal/controller"},
+	"internal/doccheck":           {},
 	"internal/manpage":            {},
 	"internal/sdnotify":           {},
 	"deploy/packaging":            {},

@@ -9,11 +9,11 @@ import (
 
 // Problem is one thing that is wrong with a file.
 type Problem struct {
-	File   string
-	Line   int    // from 1
-	Key    string // dotted path, such as nodes[1].address; empty if the problem is not that of a key
-	What   string // what is wrong
-	Remedy string // what to do about it, such as "write 500ms"; may be empty
+	File   string `json:"file"`
+	Line   int    `json:"line"`             // from 1
+	Key    string `json:"key,omitempty"`    // dotted path, such as nodes[1].address; empty if the problem is not that of a key
+	What   string `json:"what"`             // what is wrong
+	Remedy string `json:"remedy,omitempty"` // what to do about it, such as "write 500ms"; may be empty
 }
 
 // String returns "file:line: key: what is wrong; write X instead".

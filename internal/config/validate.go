@@ -206,7 +206,7 @@ func alternatives(words []string) string {
 
 func (d *document) checkAbsolute(path, file string) {
 	if !filepath.IsAbs(file) {
-		d.report(path, fmt.Sprintf("%q is not an absolute path", file), "write one that starts with '/'")
+		d.report(path, fmt.Sprintf("%q is not an absolute path", file), "write a path that starts with '/'")
 	}
 }
 

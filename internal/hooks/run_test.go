@@ -36,7 +36,7 @@ func TestTimeout(t *testing.T) {
 sh -c 'echo $$ > $0/grandchild; while :; do sleep 1; done' $stage &
 echo $$ > $stage/child
 while :; do sleep 1; done`)
-	r, end := s.runner(Config{NotifyMaster: []string{hang}, NotifyBackup: s.noting("backup"), Timeout: 200 * time.Millisecond})
+	r, end := s.runner(Config{NotifyMaster: []string{hang}, NotifyBackup: s.noting("backup"), Timeout: 3 * time.Second})
 	began := time.Now()
 	r.Changed(to(controller.Backup, controller.Master))
 	s.waitFor("child and grandchild", func() bool {
@@ -65,7 +65,7 @@ func TestTerm(t *testing.T) {
 	tidy := s.script("tidy", `trap 'echo cleaned up >> $stage/diary; exit 0' TERM
 sleep 1000 &
 wait`)
-	r, end := s.runner(Config{NotifyMaster: []string{tidy}, Timeout: 300 * time.Millisecond})
+	r, end := s.runner(Config{NotifyMaster: []string{tidy}, Timeout: 3 * time.Second})
 	s.becomes(r, to(controller.Backup, controller.Master), "cleaned up")
 	end()
 	if got, want := r.Stats(), (Stats{Runs: 1, Failures: 1, Timeouts: 1}); got != want {

@@ -29,7 +29,7 @@ func TestMetadataIsForTheAgent(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := regexp.MustCompile(`(?m)^    table inet hacluster \{\n(    .*\n)+`).Find(page)
-	rules := strings.ReplaceAll(string(found), "root, hacluster", fmt.Sprintf("0, %d", agentsUser))
+	rules := strings.ReplaceAll(string(found), "root, hacluster-agent", fmt.Sprintf("0, %d", agentsUser))
 	if !strings.Contains(rules, fmt.Sprint(agentsUser)) {
 		t.Fatalf("no packet filter in docs/SECURITY.md: %q", found)
 	}

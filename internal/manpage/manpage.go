@@ -20,6 +20,9 @@ type Header struct {
 	Version string
 }
 
+// ExitStatus is the annotation of a command that says what its exit statuses mean, a line for each.
+const ExitStatus = "exit_status"
+
 // completion is cobra's own command. Its help is about shells, so it has no page.
 const completion = "completion"
 
@@ -61,6 +64,10 @@ func Page(cmd *cobra.Command, h Header) string {
 	}
 	p.commands(cmd)
 	p.flags(cmd)
+	if text := cmd.Annotations[ExitStatus]; text != "" {
+		p.section("EXIT STATUS")
+		p.verbatim(text)
+	}
 	if cmd.Example != "" {
 		p.section("EXAMPLES")
 		p.verbatim(cmd.Example)

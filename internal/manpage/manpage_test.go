@@ -22,7 +22,8 @@ func tree() *cobra.Command {
 		Long: "Takes the wheel.\n\n.hidden files and 'quoted words' at the beginning of a line\nare text, as is C:\\ here.",
 		Example: "  pilot steer 270\n" +
 			"  pilot steer --log '~/logs/today' 90   # a line of its own",
-		Run: func(*cobra.Command, []string) {},
+		Annotations: map[string]string{ExitStatus: "  0  on course\n  1  aground\n"},
+		Run:         func(*cobra.Command, []string) {},
 	}
 	steer.Flags().StringP("log", "l", "/var/log/pilot", "write to `FILE`")
 	steer.Flags().Duration("within", 0, "how long it may take")

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/hacluster/hacluster/internal/doccheck"
 )
 
 const monitoring = "../../deploy/monitoring/"
@@ -111,6 +113,25 @@ func TestMetricsThatAreAskedForExist(t *testing.T) {
 		}
 		if asked == 0 {
 			t.Errorf("%s asks for nothing", file)
+		}
+	}
+}
+
+// TestMetricsInPagesExist: no page names a metric that the agent does not export.
+func TestMetricsInPagesExist(t *testing.T) {
+	pages, err := doccheck.Pages("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := families()
+	name, part := regexp.MustCompile(`\bhacluster_[a-z0-9_]+`), regexp.MustCompile(`_(?:bucket|sum|count)$`)
+	for _, p := range pages {
+		for _, code := range p.Code() {
+			for _, metric := range name.FindAllString(code.Text, -1) {
+				if _, ok := known[part.ReplaceAllString(metric, "")]; !ok {
+					t.Errorf("%s names %s, which is not exported", code.Where(), metric)
+				}
+			}
 		}
 	}
 }
