@@ -131,9 +131,10 @@ func TestExitStatus(t *testing.T) {
 
 // TestFlood: a hook that never stops writing is logged a little, read slowly, and ended by the time-out.
 func TestFlood(t *testing.T) {
+	const limit = 3 * time.Second
 	s := newStage(t)
 	flood := s.script("flood", "exec yes flood")
-	r, end := s.runner(Config{NotifyMaster: []string{flood}, NotifyBackup: s.noting("backup"), Timeout: 300 * time.Millisecond})
+	r, end := s.runner(Config{NotifyMaster: []string{flood}, NotifyBackup: s.noting("backup"), Timeout: limit})
 	r.Changed(to(controller.Backup, controller.Master))
 	s.waitFor("start", func() bool { return r.Stats().Runs == 1 })
 	s.becomes(r, to(controller.Master, controller.Backup), "backup")
@@ -146,7 +147,7 @@ func TestFlood(t *testing.T) {
 	if len(cut) != 1 {
 		t.Fatalf("the log:\n%s", s.logged())
 	}
-	const most = 300*discardStep/10 + 10*discardStep // what the pace allows in 300 ms, and a little
+	const most = int64(limit/time.Millisecond)*discardStep/10 + 10*discardStep // what the pace allows in that time, and a little
 	if dropped := cut[0].ContextMap()["bytes_dropped"].(int64); dropped < discardStep || dropped > most {
 		t.Errorf("%d bytes were read and dropped, want at most %d", dropped, most)
 	}
