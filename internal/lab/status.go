@@ -56,6 +56,7 @@ type Level struct {
 // Member is one node of the cluster as the cluster agreed on it.
 type Member struct {
 	Name    string `json:"name"`
+	Version string `json:"version"`
 	Healthy bool   `json:"healthy"`
 	Drained bool   `json:"drained"`
 }

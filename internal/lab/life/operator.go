@@ -150,7 +150,7 @@ func (p *play) says(n *lab.Node, behind int, words string) error {
 	if !strings.Contains(text, words) {
 		return fmt.Errorf("the agent of %s does not say %q:\n%s", n.Name, words, text)
 	}
-	p.happens("%s: the agent has ended: ... %s ...", n.Name, words)
+	p.happens("%s: the agent has ended, as %s", n.Name, words)
 	return nil
 }
 

@@ -102,7 +102,7 @@ func sentence(r Result) string {
 		}
 		clients += fmt.Sprintf("; the longest time without an answer was %s ms", show.Number(c.Silence))
 	}
-	return fmt.Sprintf("%s. The address %s: %d %s and %d %s. The step took %.0f s.",
+	return fmt.Sprintf("%s. The address %s: %d %s and %d %s. The step took %.1f s.",
 		clients, times(r.Moves), r.Associate, associate, r.Disassociate, disassociate, r.Took.Seconds())
 }
 

@@ -55,7 +55,18 @@ func (p *play) renew(ctx context.Context, n *lab.Node) error {
 	if err := p.start(n); err != nil {
 		return err
 	}
-	_, err := p.holder(ctx)
+	if _, err := p.holder(ctx); err != nil {
+		return err
+	}
+	return p.until(ctx, func(ctx context.Context) error { return ownVersion(ctx, n) })
+}
+
+// ownVersion returns an error if the row of a node, in its status, does not have the version that it runs.
+func ownVersion(ctx context.Context, n *lab.Node) error {
+	s, err := n.Status(ctx)
+	if err == nil && !slices.ContainsFunc(s.Nodes, func(m lab.Member) bool { return m.Name == n.Name && m.Version == s.Version }) {
+		err = fmt.Errorf("%s runs %s, and its row does not say so: %+v", n.Name, s.Version, s.Nodes)
+	}
 	return err
 }
 
@@ -123,7 +134,7 @@ func shrink(ctx context.Context, p *play) error {
 		if err := p.ended(ctx, n); err != nil {
 			return err
 		}
-		if err := p.says(n, 0, "was removed from the cluster"); err != nil {
+		if err := p.says(n, 0, "this node was removed from the cluster"); err != nil {
 			return err
 		}
 		p.happens("%s is switched off", n.Name)
