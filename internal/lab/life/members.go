@@ -15,7 +15,6 @@ type member struct {
 	Name        string `json:"name"`
 	Standing    string `json:"standing"`
 	Incarnation string `json:"incarnation"`
-	Version     string `json:"version"`
 }
 
 func (p *play) members(ctx context.Context, n *lab.Node) ([]member, error) {
