@@ -132,7 +132,7 @@ chaos: setup-chaos build ## break a real cluster, two things at a time, and judg
 chaos-killed: setup-chaos build ## kill every agent at once, fifty times: nothing may be forgotten
 	bin/hacluster-lab chaos --only all-killed --reps 50 --out build/chaos-killed
 
-life: setup-lab build ## one cluster from its first boot to a lost quorum and back; writes docs/LIFE.md (about 2 minutes)
+life: setup-lab build ## one cluster from its first boot to a lost quorum and back; writes docs/LIFE.md (about a minute)
 	@echo "building bin/hacluster-older, the release before"
 	@CGO_ENABLED=0 go build -trimpath -tags hacluster_level1 -ldflags '-s -w -X main.version=$(VERSION)-older' -o bin/hacluster-older ./cmd/hacluster
 	bin/hacluster-lab life --write-docs --out build/life

@@ -105,8 +105,11 @@ func Run(ctx context.Context, opts Options, use func(context.Context, *Lab) erro
 // build makes everything but the nodes' machines and the client, which need EC2 to be served.
 func (l *Lab) build(opts Options) error {
 	opts.Nodes = cmp.Or(opts.Nodes, fewestNodes)
-	if opts.Nodes-opts.Spares < fewestNodes || opts.Nodes > mostNodes {
-		return fmt.Errorf("%d nodes, %d of them spare: choose %d to %d", opts.Nodes, opts.Spares, fewestNodes, mostNodes)
+	if opts.Nodes < fewestNodes || opts.Nodes > mostNodes {
+		return fmt.Errorf("%d nodes: choose %d to %d", opts.Nodes, fewestNodes, mostNodes)
+	}
+	if opts.Nodes-opts.Spares < fewestNodes {
+		return fmt.Errorf("%d of %d nodes are spare: a cluster begins with at least %d", opts.Spares, opts.Nodes, fewestNodes)
 	}
 	bins, err := findBinaries(opts.Hacluster)
 	if err != nil {

@@ -45,7 +45,7 @@ move is cut, on AWS as here: its connection was to the old holder. It is counted
 
 Each step checks what must be so afterwards: who holds, who votes, what is said. The run fails if the wire shows two Masters, or if there is a call without a
 quorum; and this page is written only if each step kept its promise: no request is lost but those in service at the move, wherever a healthy node could
-serve, and no call is made that has no use. ` + "`TestLife`" + ` (internal/lab/life) is the same story.
+serve, and no call is made that has no use. The one exception is the last step, which says why. ` + "`TestLife`" + ` (internal/lab/life) is the same story.
 
 What is played: ` + "`systemctl`, `ssh` and `scp`" + ` are signals, starts and copies; machines die by losing their link and all their processes at once, and are new when their
 disk is empty. Everything else was typed as it stands here. Answers are shown in part; paths are those of an installed node.
