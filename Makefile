@@ -36,7 +36,7 @@ endef
 
 .DEFAULT_GOAL := help
 .PHONY: help build dist dist-test dist-reproduce demo test interop terraform-check aws-lab-up aws-lab-test aws-lab-down aws-lab-program conformance model model-deep sim sim-mutants chaos chaos-killed soak-hang bench bench-quick \
-        costs microbench fleet lint fuzz lab-faults setup-lab setup-model setup-chaos setup-test setup-bench setup-terraform setup-dist clean
+        costs microbench fleet life lint fuzz lab-faults setup-lab setup-model setup-chaos setup-test setup-bench setup-terraform setup-dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -131,6 +131,11 @@ chaos: setup-chaos build ## break a real cluster, two things at a time, and judg
 
 chaos-killed: setup-chaos build ## kill every agent at once, fifty times: nothing may be forgotten
 	bin/hacluster-lab chaos --only all-killed --reps 50 --out build/chaos-killed
+
+life: setup-lab build ## one cluster from its first boot to a lost quorum and back; writes docs/LIFE.md (about a minute)
+	@echo "building bin/hacluster-older, the release before"
+	@CGO_ENABLED=0 go build -trimpath -tags hacluster_level1 -ldflags '-s -w -X main.version=$(VERSION)-older' -o bin/hacluster-older ./cmd/hacluster
+	bin/hacluster-lab life --write-docs --out build/life
 
 lab-faults: setup-lab build ## every fault ten times, interleaved; the figures of docs/LAB.md
 	bin/hacluster-lab run --fault all --reps 10 --json build/faults.json

@@ -63,7 +63,7 @@ nftables (apt-get install haproxy nftables), changes nothing on the machine, and
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(runCommand(), demoCommand(), upCommand(), execCommand(), downCommand(), chaosCommand(), benchCommand(), costsCommand(), fleetCommand())
+	cmd.AddCommand(runCommand(), demoCommand(), upCommand(), execCommand(), downCommand(), chaosCommand(), benchCommand(), costsCommand(), fleetCommand(), lifeCommand())
 	return cmd
 }
 

@@ -146,7 +146,7 @@ func printSurvey(out io.Writer, survey []election.Survivor) {
 func survivorLine(s election.Survivor) string {
 	switch {
 	case s.Silent != "":
-		return "no answer: " + s.Silent
+		return "silent: " + s.Silent
 	case s.LeftUs:
 		return "belongs to the cluster after a recovery"
 	case s.Voter:

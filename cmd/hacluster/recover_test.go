@@ -55,7 +55,7 @@ func TestTheQuorumIsLostForGood(t *testing.T) {
 	t.Run("a look changes nothing", func(t *testing.T) {
 		out, err := survivor.recover("", "--show")
 		for _, w := range []string{"node " + holder + " of cluster test", "voters      node-a, node-b, node-c", allocation + " was held by " + holder,
-			"no answer: connection refused"} {
+			"silent: connection refused"} {
 			if err != nil || !strings.Contains(out, w) {
 				t.Errorf("%v: %q is not in\n%s", err, w, out)
 			}

@@ -38,6 +38,7 @@ type world struct {
 	address     eip.Address // what a read shows
 	call        func(ctx context.Context, permit eip.Permit) (eip.AssociationID, error)
 	transferTo  string
+	reachable   []string
 	hangs       bool // Apply and Transfer end with their context only
 	heard       chan vrrpwire.Heard
 	unread      []vrrpwire.Heard // in the socket
@@ -45,7 +46,7 @@ type world struct {
 
 func newWorld() *world {
 	return &world{begin: time.Now(), replica: NewReplica(), leaderships: make(chan election.Leadership, 1), updates: make(chan health.Status, 1),
-		heard: make(chan vrrpwire.Heard, 8)}
+		heard: make(chan vrrpwire.Heard, 8), reachable: []string{"node-b", "node-c"}}
 }
 
 func (w *world) now() time.Duration { return time.Since(w.begin) + time.Hour }
@@ -97,8 +98,13 @@ func (w *world) Evidence(uint64) (time.Duration, bool) {
 	return w.evidence, w.evidence >= 0
 }
 
+func (w *world) Reachable(time.Duration) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.reachable
+}
+
 func (w *world) Refresh(context.Context, uint64, time.Duration) error { return nil }
-func (w *world) Reachable(time.Duration) []string                     { return []string{"node-b", "node-c"} }
 func (w *world) Voters() []string                                     { return []string{"node-a", "node-b", "node-c"} }
 
 func (w *world) Call(context.Context, string, string, any, any) error {

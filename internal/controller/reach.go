@@ -24,8 +24,10 @@ func (d *Driver) Answering(ctx context.Context) ([]fsm.NodeName, error) {
 	return answer.Nodes, err
 }
 
+// answeringHere asks Raft and not the core, which looks every contactEvery only: until then an operator who asks right after a failover
+// would read that no node answers.
 func (d *Driver) answeringHere() []fsm.NodeName {
-	return append([]fsm.NodeName{d.cfg.Self.Name}, d.View().Reachable...)
+	return append([]fsm.NodeName{d.cfg.Self.Name}, nodeNames(d.ports.Quorum.Reachable(contactWithin))...)
 }
 
 func (d *Driver) serveReach(w http.ResponseWriter, r *http.Request) {

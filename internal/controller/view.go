@@ -13,7 +13,6 @@ type View struct {
 	Health     string // reason
 	EC2        bool
 	Addresses  []AddressView
-	Reachable  []fsm.NodeName
 	Hints      HintCounts
 	// ForeignMoves counts how often this node, as the holder, found an address moved by somebody else.
 	ForeignMoves uint64
@@ -47,6 +46,6 @@ func (d *Driver) publish() {
 		Healthy: c.health.Healthy, Health: c.health.Reason,
 		EC2: c.watch.reached, Addresses: addresses,
 		Hints: c.hint.counts, ForeignMoves: c.watch.foreignMoves,
-		Reachable: c.placement.reachable, Committed: c.committed, Moments: d.journal.moments,
+		Committed: c.committed, Moments: d.journal.moments,
 	})
 }

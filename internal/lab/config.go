@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"text/template"
 )
 
@@ -50,7 +51,11 @@ nodes:
     address: {{.Address.Addr}}:{{$.RaftPort}}
     priority: {{.Priority}}
 {{- end}}
+{{with .Setup.Certificates -}}
+tls: {ca: {{.}}/ca.crt, cert: {{.}}/node.crt, key: {{.}}/node.key}
+{{- else -}}
 insecure: true
+{{- end}}
 eip:
   allocation_id: {{.AllocationID}}
 {{- with .Setup.Fencing}}
@@ -83,7 +88,7 @@ func (n *Node) configure(name, text string, setup Setup) error {
 	var out bytes.Buffer
 	if err == nil {
 		err = tmpl.Execute(&out, map[string]any{
-			"Node": n.site, "Nodes": n.cluster, "Webs": webSites(), "DataDir": n.dataDir(setup), "Setup": setup,
+			"Node": n.site, "Nodes": n.named(setup.Members), "Webs": webSites(), "DataDir": n.dataDir(setup), "Setup": setup,
 			"NodeHeader": nodeHeader, "RaftPort": raftPort, "AllocationID": AllocationID,
 			"Endpoint": Endpoint(setup.TLS), "AdminSocket": adminSocket,
 		})
@@ -95,6 +100,14 @@ func (n *Node) configure(name, text string, setup Setup) error {
 		return fmt.Errorf("configure %s: %w", n.Name, err)
 	}
 	return nil
+}
+
+// named returns the sites of these names; of none: all.
+func (n *Node) named(names []string) []site {
+	if len(names) == 0 {
+		return n.cluster
+	}
+	return slices.DeleteFunc(slices.Clone(n.cluster), func(s site) bool { return !slices.Contains(names, s.Name) })
 }
 
 // binaries are the programs that the lab runs.

@@ -37,11 +37,7 @@ func (l *Lab) Experiment(ctx context.Context, fault Fault, observer Observer) (R
 	}
 	_, after, problem := l.await(ctx, settleLimit, l.settled)
 	e.End = time.Now()
-	// Requests that started before the end are known when the last of them has timed out.
-	if err := pause(ctx, probe.Timeout); err != nil {
-		return Repetition{}, e, err
-	}
-	if err := l.Collect(&e); err != nil {
+	if err := l.Settle(ctx, &e); err != nil {
 		return Repetition{}, e, err
 	}
 	r := Measure(e)
@@ -71,6 +67,14 @@ func (l *Lab) Break(ctx context.Context, fault Fault, victim *Node, e *Evidence,
 		observer.Released(fault, victim.Name, e.Released)
 	}
 	return pause(ctx, fault.observe)
+}
+
+// Settle waits until the requests that began before e.End are known, which is when the last of them has timed out, and collects.
+func (l *Lab) Settle(ctx context.Context, e *Evidence) error {
+	if err := pause(ctx, probe.Timeout); err != nil {
+		return err
+	}
+	return l.Collect(e)
 }
 
 // Collect takes the evidence of the time around the fault from the witnesses. Call it probe.Timeout after e.End.

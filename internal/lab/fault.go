@@ -120,7 +120,7 @@ func (l *Lab) repair() error {
 	if err := l.network.Heal(); err != nil {
 		return fmt.Errorf("repair: %w", err)
 	}
-	for _, n := range l.nodes {
+	for _, n := range l.members() {
 		var err error
 		if n.host == nil {
 			err = n.powerOn(l.network)

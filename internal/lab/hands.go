@@ -33,6 +33,18 @@ var ErrOff = errors.New("the machine is off")
 // Nodes returns the nodes, in order.
 func (l *Lab) Nodes() []*Node { return l.nodes }
 
+// Node returns the node of that name; nil: there is none.
+func (l *Lab) Node(name string) *Node { return l.node(name) }
+
+// PowerOn switches the machine of a node on, and starts what starts with it.
+func (l *Lab) PowerOn(n *Node) error { return n.powerOn(l.network) }
+
+// PowerOff pulls the plug of a node: its link goes down, and then everything on it is killed at once.
+func (l *Lab) PowerOff(n *Node) error {
+	_, err := unplug(context.Background(), l, n) // which waits for nothing
+	return err
+}
+
 // Holder returns the name of the node that EC2 leads the Elastic IP to; empty: none.
 func (l *Lab) Holder() string {
 	node, _ := l.cloud.holder()

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,8 @@ type Options struct {
 	Progress func(string)
 	// Nodes is the size of the cluster: 3 (default) to 5.
 	Nodes int
+	// Spares of the Nodes, the last ones, are machines that are off and no members yet: see Node.Spare and Lab.PowerOn.
+	Spares int
 	// Disk, if not zero, gives each node a disk of its own, in memory, of so many bytes. Otherwise it is a directory in Dir.
 	Disk int64
 	// Record keeps all client requests and all VRRP packets in files in Dir: RequestsFile and PacketsFile.
@@ -88,7 +91,7 @@ func Run(ctx context.Context, opts Options, use func(context.Context, *Lab) erro
 	group.Go(func() error { return l.probes.Run(ctx, l.client.Conn()) })
 	group.Go(func() error {
 		defer cancel()
-		for _, n := range l.nodes {
+		for _, n := range l.members() {
 			l.say(fmt.Sprintf("starting %s (%s): HAProxy and agent", n.Name, n.Address.Addr()))
 			if err := n.powerOn(l.network); err != nil {
 				return err
@@ -104,6 +107,9 @@ func (l *Lab) build(opts Options) error {
 	opts.Nodes = cmp.Or(opts.Nodes, fewestNodes)
 	if opts.Nodes < fewestNodes || opts.Nodes > mostNodes {
 		return fmt.Errorf("%d nodes: choose %d to %d", opts.Nodes, fewestNodes, mostNodes)
+	}
+	if opts.Nodes-opts.Spares < fewestNodes {
+		return fmt.Errorf("%d of %d nodes are spare: a cluster begins with at least %d", opts.Spares, opts.Nodes, fewestNodes)
 	}
 	bins, err := findBinaries(opts.Hacluster)
 	if err != nil {
@@ -136,11 +142,12 @@ func (l *Lab) build(opts Options) error {
 	if l.cloud, err = newCloud(sites, gateway, calls, filepath.Join(l.dir, caFile)); err != nil {
 		return err
 	}
-	for _, s := range sites {
+	for i, s := range sites {
 		node, err := newNode(s, sites, opts, bins)
 		if err != nil {
 			return err
 		}
+		node.Spare = i >= opts.Nodes-opts.Spares
 		l.nodes = append(l.nodes, node)
 	}
 	l.say(fmt.Sprintf("starting %d web servers", webServers))
@@ -259,6 +266,11 @@ func (l *Lab) node(name string) *Node {
 		}
 	}
 	return nil
+}
+
+// members returns the nodes that are not spare.
+func (l *Lab) members() []*Node {
+	return slices.DeleteFunc(slices.Clone(l.nodes), func(n *Node) bool { return n.Spare })
 }
 
 // peers returns the names of the other nodes of the cluster.

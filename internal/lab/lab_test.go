@@ -47,6 +47,20 @@ func TestLab(t *testing.T) {
 	}
 }
 
+// A cluster has at least three nodes, and a lab has room for five machines.
+func TestWrongNumbersOfNodes(t *testing.T) {
+	for want, opts := range map[string]Options{
+		"9 nodes: choose 3 to 5":                                   {Nodes: 9},
+		"2 of 4 nodes are spare: a cluster begins with at least 3": {Nodes: 4, Spares: 2},
+	} {
+		opts.Dir = t.TempDir()
+		err := Run(t.Context(), opts, func(context.Context, *Lab) error { return nil })
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", opts, err, want)
+		}
+	}
+}
+
 // The lab leaves its namespace as it found it: a second one fits.
 func TestLabTwice(t *testing.T) {
 	sandboxtest.Need(t)

@@ -37,6 +37,9 @@ const (
 // is its disk: it survives the machine.
 type Node struct {
 	site
+	// Spare: nobody waits for the machine, as it is no member of the cluster, or dead. Whoever changes that says so here.
+	Spare bool
+
 	dir      string
 	mounted  bool // its disk is a file system of its own
 	cluster  []site

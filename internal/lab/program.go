@@ -30,6 +30,10 @@ type Setup struct {
 	Profile, Fencing string
 	// TLS: EC2 is spoken to over TLS.
 	TLS bool
+	// Members are the names that the configuration has under nodes; empty: all nodes of the lab.
+	Members []string
+	// Certificates is a directory with ca.crt, node.crt and node.key, by which the nodes know one another; empty: plain TCP.
+	Certificates string
 	Tuning
 }
 

@@ -56,6 +56,7 @@ type Level struct {
 // Member is one node of the cluster as the cluster agreed on it.
 type Member struct {
 	Name    string `json:"name"`
+	Version string `json:"version"`
 	Healthy bool   `json:"healthy"`
 	Drained bool   `json:"drained"`
 }
@@ -84,6 +85,9 @@ func (s Status) Remembers(earlier Status) bool {
 
 // command runs the hacluster command line against the agent of a node and returns what it printed.
 func (n *Node) command(ctx context.Context, args ...string) ([]byte, error) {
+	if n.host == nil {
+		return nil, fmt.Errorf("%s on %s: %w", args[0], n.Name, ErrOff)
+	}
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	args = append(args, "--socket", n.host.Path(adminSocket))
@@ -136,7 +140,7 @@ func (l *Lab) settled(ctx context.Context) (*Node, Status, error) {
 	return node, status, nil
 }
 
-// steady checks that the lab is settled and that nothing is left of an earlier fault: all agents are ready and healthy
+// steady checks that the lab is settled and that nothing is left of an earlier fault: the agents of all members are ready and healthy
 // and agree on who leads and who is Master.
 func (l *Lab) steady(ctx context.Context) (*Node, Status, error) {
 	master, agreed, err := l.settled(ctx)
@@ -144,7 +148,7 @@ func (l *Lab) steady(ctx context.Context) (*Node, Status, error) {
 		return nil, agreed, err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, n := range l.nodes {
+	for _, n := range l.members() {
 		group.Go(func() error {
 			if n.host == nil {
 				return fmt.Errorf("%s is off", n.Name)
