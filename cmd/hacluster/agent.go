@@ -16,6 +16,7 @@ import (
 	"github.com/hacluster/hacluster/internal/boottime"
 	"github.com/hacluster/hacluster/internal/config"
 	"github.com/hacluster/hacluster/internal/controller"
+	"github.com/hacluster/hacluster/internal/discovery"
 	"github.com/hacluster/hacluster/internal/hooks"
 	"github.com/hacluster/hacluster/internal/keyring"
 	"github.com/hacluster/hacluster/internal/metrics"
@@ -106,7 +107,8 @@ type agent struct {
 	again  *reloader
 	// manager is systemd, or nobody.
 	manager   *sdnotify.Manager
-	discovery runner // nil: the nodes are configured
+	discovery runner           // nil: the nodes are configured
+	meter     *discovery.Meter // what it came to; nil likewise
 
 	metrics *metrics.Metrics
 	sources metrics.Sources // what they are read from
