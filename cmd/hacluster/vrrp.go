@@ -108,7 +108,8 @@ func vrrpVerifyCommand() *cobra.Command {
 		Use:   "verify FILE",
 		Short: "Judge a capture: was there ever more than one Master, or none, and is every packet in order",
 		Long: "Judge a pcap or pcapng file ('-' reads standard input) of VRRP packets, of hacluster, keepalived or anything else.\n\n" +
-			"The exit status is 0 if it is clean, 1 if there are violations, and 2 if it cannot be read to its end or shows no VRRP.",
+			"A long time without a Master before a hand-over is a warning. The exit status is 0 if it is clean, warnings or not, 1 if there are\n" +
+			"violations, and 2 if it cannot be read to its end or shows no VRRP.",
 		Example: "  hacluster vrrp verify vrrp.pcap\n  hacluster vrrp verify --peers 10.0.1.11,10.0.2.11,10.0.3.11 -o json vrrp.pcap\n" +
 			"  tcpdump -i any -w - 'ip proto 112' | hacluster vrrp verify -",
 		Args: func(cmd *cobra.Command, args []string) error { return unjudged(cobra.ExactArgs(1)(cmd, args)) },
