@@ -13,7 +13,7 @@ const (
 	violationMark = "! "
 	// warningMark stands before each line that is worth a look, and makes none.
 	warningMark = "? "
-	indent        = "  "
+	indent      = "  "
 )
 
 // WriteText writes the report for people: the verdict in the first line, then each virtual router. Times are UTC.
