@@ -46,6 +46,9 @@ func NewGroup(ctx context.Context, cfg Config, addresses []Placed) (*Group, erro
 	return g, nil
 }
 
+// Clients returns one Client for each of the addresses, in the order of the configuration. They share the way to EC2.
+func (g *Group) Clients() []*Client { return slices.Clone(g.clients) }
+
 // Observe asks EC2 where the addresses are, with one DescribeAddresses. What EC2 does not know is missing in the answer, unless it is the
 // only one: that is an error.
 func (g *Group) Observe(ctx context.Context) ([]Address, error) {
@@ -56,10 +59,23 @@ func (g *Group) Observe(ctx context.Context) ([]Address, error) {
 		}
 		return []Address{a}, nil
 	}
-	seen, err := g.describe(ctx, func(ids []string) *ec2.DescribeAddressesInput { return &ec2.DescribeAddressesInput{AllocationIds: ids} })
+	found, err := g.describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var seen []Address
+	for _, a := range found {
+		seen = append(seen, addressOf(a))
+	}
+	return seen, nil
+}
+
+// describe asks for all of the addresses at once. What EC2 does not know is missing in the answer.
+func (g *Group) describe(ctx context.Context) ([]types.Address, error) {
+	seen, err := g.ask(ctx, func(ids []string) *ec2.DescribeAddressesInput { return &ec2.DescribeAddressesInput{AllocationIds: ids} })
 	if codeOf(err) == codeNoAllocation {
 		// One of them is gone, and EC2 says nothing of the others then; a filter answers with those that are there.
-		seen, err = g.describe(ctx, byFilter)
+		seen, err = g.ask(ctx, byFilter)
 	}
 	if err != nil {
 		return nil, g.clients[0].fail("describe addresses", "DescribeAddresses", err)
@@ -67,21 +83,21 @@ func (g *Group) Observe(ctx context.Context) ([]Address, error) {
 	return seen, nil
 }
 
-// describe makes one read. EC2 answers in any order.
-func (g *Group) describe(ctx context.Context, ask func(ids []string) *ec2.DescribeAddressesInput) ([]Address, error) {
+// ask makes one read. EC2 answers in any order.
+func (g *Group) ask(ctx context.Context, input func(ids []string) *ec2.DescribeAddressesInput) ([]types.Address, error) {
 	ids := make([]string, len(g.clients))
 	for i, c := range g.clients {
 		ids[i] = string(c.id)
 	}
 	var out *ec2.DescribeAddressesOutput
 	err := g.attempt(ctx, &gate{}, func(ctx context.Context) (err error) {
-		out, err = g.api.DescribeAddresses(ctx, ask(ids))
+		out, err = g.api.DescribeAddresses(ctx, input(ids))
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	var seen []Address
+	var seen []types.Address
 	for _, a := range out.Addresses {
 		address := addressOf(a)
 		if !slices.Contains(ids, string(address.AllocationID)) {
@@ -90,7 +106,7 @@ func (g *Group) describe(ctx context.Context, ask func(ids []string) *ec2.Descri
 		if err := address.checkIDs(); err != nil {
 			return nil, err
 		}
-		seen = append(seen, address)
+		seen = append(seen, a)
 	}
 	return seen, nil
 }
@@ -114,14 +130,22 @@ func (g *Group) Disassociate(ctx context.Context, id AssociationID, permit Permi
 	return g.clients[0].Disassociate(ctx, id, permit)
 }
 
-// Preflight is Client.Preflight for each of the addresses.
+// Preflight checks, without changing anything, that a failover of each of the addresses would work from this node: with one read, and one
+// DryRun of each call for each. EC2 counts a DryRun as a call, and holds 50 calls of each kind ready for the whole account, so it ends
+// with the first that is throttled: that error's class is Throttled if nothing else was found.
 func (g *Group) Preflight(ctx context.Context) error {
 	var errs []error
-	for _, c := range g.clients {
-		err := c.Preflight(ctx)
-		errs = append(errs, err)
-		if Classify(err) == NotSent {
-			break // the others would say the same
+	useless := func(err error) bool { // to ask on
+		if !slices.Contains(errs, err) { // a read that failed is every address's error
+			errs = append(errs, err)
+		}
+		class := Classify(err)
+		return class == NotSent || class == Throttled
+	}
+	for i, seen := range g.Inspect(ctx) {
+		c := g.clients[i]
+		if useless(seen.Err) || useless(c.TryAssociate(ctx)) || useless(c.TryDisassociate(ctx, seen.AssociationID)) {
+			break
 		}
 	}
 	return errors.Join(errs...)

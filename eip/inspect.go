@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,27 +28,63 @@ func (c *Client) Inspect(ctx context.Context) (Details, error) {
 	if err != nil {
 		return Details{}, err
 	}
+	return detailsOf(a), nil
+}
+
+func detailsOf(a types.Address) Details {
 	return Details{
 		Address: addressOf(a), Domain: string(a.Domain), ServiceManaged: string(a.ServiceManaged),
 		InterfaceOwner: aws.ToString(a.NetworkInterfaceOwnerId),
-	}, nil
+	}
 }
 
-// AtTarget returns every Elastic IP of the account that is associated with the Target. At most one can be: whichever comes next
-// displaces it.
-func (c *Client) AtTarget(ctx context.Context) ([]Address, error) {
-	is := func(name, value string) types.Filter {
-		return types.Filter{Name: aws.String(name), Values: []string{value}}
+// Inspected is what EC2 says of one address of a Group, or why it says nothing.
+type Inspected struct {
+	Details
+	Err error // as of Observe
+}
+
+// Inspect is Client.Inspect for each of the addresses, in the order of the configuration. All that EC2 knows are asked for at once.
+func (g *Group) Inspect(ctx context.Context) []Inspected {
+	var known []types.Address
+	if len(g.clients) > 1 {
+		var err error
+		if known, err = g.describe(ctx); err != nil {
+			return slices.Repeat([]Inspected{{Err: err}}, len(g.clients))
+		}
+	}
+	var found []Inspected
+	for _, c := range g.clients {
+		var one Inspected
+		if i := slices.IndexFunc(known, func(a types.Address) bool { return aws.ToString(a.AllocationId) == string(c.id) }); i >= 0 {
+			one.Details = detailsOf(known[i])
+		} else {
+			one.Details, one.Err = c.Inspect(ctx) // EC2's own words
+		}
+		found = append(found, one)
+	}
+	return found
+}
+
+// AtTargets returns every Elastic IP of the account that is associated with a Target of the Group. At most one can be with each:
+// whichever comes next displaces it.
+func (g *Group) AtTargets(ctx context.Context) ([]Address, error) {
+	var interfaces, places []string
+	for _, c := range g.clients {
+		interfaces, places = append(interfaces, string(c.target.ENI)), append(places, c.target.PrivateIP.String())
+	}
+	is := func(name string, values []string) types.Filter {
+		return types.Filter{Name: aws.String(name), Values: slices.Compact(values)}
 	}
 	var out *ec2.DescribeAddressesOutput
-	err := c.attempt(ctx, &gate{}, func(ctx context.Context) (err error) {
-		out, err = c.api.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{Filters: []types.Filter{
-			is("network-interface-id", string(c.target.ENI)), is("private-ip-address", c.target.PrivateIP.String()),
+	err := g.attempt(ctx, &gate{}, func(ctx context.Context) (err error) {
+		out, err = g.api.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{Filters: []types.Filter{
+			is("network-interface-id", interfaces), is("private-ip-address", places),
 		}})
 		return err
 	})
 	if err != nil {
-		return nil, c.fail("describe what is associated beside address", "DescribeAddresses", err)
+		return nil, g.clients[0].fail("describe what is associated beside address", "DescribeAddresses", err)
 	}
 	var found []Address
 	for _, a := range out.Addresses {

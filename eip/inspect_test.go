@@ -3,8 +3,6 @@ package eip
 import (
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
-	"slices"
 	"testing"
 	"time"
 
@@ -24,50 +22,6 @@ func TestInspect(t *testing.T) {
 	got, err = c.Inspect(t.Context())
 	if err != nil || string(got.AssociationID) != id || got.InstanceID != "i-b" || got.InterfaceOwner == "" {
 		t.Errorf("associated: %+v, %v", got, err)
-	}
-}
-
-// AtTarget finds what is with the target, whichever Elastic IP that is, and nothing that is elsewhere.
-func TestAtTarget(t *testing.T) {
-	fake, err := ec2fake.New(ec2fake.Config{
-		Region: testRegion,
-		Addresses: []ec2fake.AddressSpec{
-			{AllocationID: string(testAlloc), PublicIP: publicIP()}, {AllocationID: "eipalloc-2", PublicIP: netip.MustParseAddr("203.0.113.20")},
-		},
-		Instances: []ec2fake.InstanceSpec{
-			{ID: "i-a", ENI: "eni-a", PrivateIPs: []netip.Addr{here().PrivateIP, netip.MustParseAddr("10.20.0.111")}},
-			{ID: "i-b", ENI: "eni-b", PrivateIPs: []netip.Addr{there().PrivateIP}},
-		},
-		AccessKeys: []ec2fake.AccessKey{{ID: "AKIATEST", Secret: "a secret"}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := httptest.NewServer(fake.EC2())
-	t.Cleanup(srv.Close)
-	c := newClient(t, srv.URL)
-	for _, tc := range []struct {
-		where netip.Addr
-		found []AllocationID
-	}{
-		{there().PrivateIP, nil},
-		{netip.MustParseAddr("10.20.0.111"), nil}, // the same interface, another address
-		{here().PrivateIP, []AllocationID{"eipalloc-2"}},
-	} {
-		if _, err := fake.Associate("eipalloc-2", tc.where); err != nil {
-			t.Fatal(err)
-		}
-		addresses, err := c.AtTarget(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var found []AllocationID
-		for _, a := range addresses {
-			found = append(found, a.AllocationID)
-		}
-		if !slices.Equal(found, tc.found) {
-			t.Errorf("eipalloc-2 at %s: found %q, want %q", tc.where, found, tc.found)
-		}
 	}
 }
 

@@ -375,13 +375,22 @@ func (n *Node) sayRunning(hasLeader bool) {
 // votes. The answers also tell one that was away for long who the others are by now.
 func (n *Node) removedElsewhere(ctx context.Context) bool {
 	answers, _, err := n.poll(ctx)
-	if err != nil {
-		return false
-	}
+	return err == nil && n.expelledBy(answers)
+}
+
+// expelledBy says whether a leader does without this node, by its own word and that of most who answer. A real one has a quorum that knows, so
+// one peer is believed alone only where nobody else is reached; and who is behind, or was removed too, does not keep the others from telling.
+func (n *Node) expelledBy(answers map[string]identityAnswer) bool {
+	led, without, with := false, 0, 0
 	for _, answer := range answers {
-		if answer.Leading && answer.Generation == n.generation() && len(answer.Members) > 0 && !slices.Contains(answer.Members, n.self.serverID()) {
-			return true
+		switch {
+		case answer.Generation != n.generation() || len(answer.Members) == 0:
+		case slices.Contains(answer.Members, n.self.serverID()):
+			with++
+		default:
+			without++
+			led = led || answer.Leading
 		}
 	}
-	return false
+	return led && without > with
 }

@@ -90,7 +90,8 @@ func listenMux(cfg Config) (*mux, error) {
 
 // newMux makes one that only dials.
 func newMux(cfg Config) *mux {
-	return &mux{network: cfg.Network, conns: make(map[*muxConn]struct{}), security: cfg.Security, gate: newGate(cfg.Peers), refused: newRefusals(nil)}
+	return &mux{network: cfg.Network, conns: make(map[*muxConn]struct{}), security: cfg.Security, gate: newGate(cfg.Peers), refused: newRefusals(nil),
+		spares: spares{taken: make(chan struct{}, 1)}}
 }
 
 // openRaft begins to accept Raft connections meant for serverID.

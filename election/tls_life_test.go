@@ -160,25 +160,26 @@ func (c *cluster) expectEverywhereLast(want string) {
 	}
 }
 
-// counting is a Security that counts the handshakes that this node began.
-type counting struct {
+// closing is a Security under which no more handshakes come about once it is closed.
+type closing struct {
 	Security
-	begun atomic.Int64
+	closed *atomic.Bool
 }
 
-func (c *counting) Client(ctx context.Context, conn net.Conn, node, protocol string) (*tls.Conn, error) {
-	c.begun.Add(1)
+func (c closing) Client(ctx context.Context, conn net.Conn, node, protocol string) (*tls.Conn, error) {
+	if c.closed.Load() {
+		return nil, errors.New("no more handshakes")
+	}
 	return c.Security.Client(ctx, conn, node, protocol)
 }
 
 // TestAFailoverNeedsNoHandshake: followers have never spoken to each other when their leader dies, and still their connections are open.
 func TestAFailoverNeedsNoHandshake(t *testing.T) {
 	t.Parallel()
-	counters := make(map[string]*counting)
+	var closed atomic.Bool
 	s := newSecured(t, 3, func(cfg *Config) {
 		cfg.Timing.Heartbeat, cfg.Timing.Election, cfg.Timing.Lease = 500*time.Millisecond, 500*time.Millisecond, 250*time.Millisecond
-		counters[cfg.Name] = &counting{Security: cfg.Security}
-		cfg.Security = counters[cfg.Name]
+		cfg.Security = closing{cfg.Security, &closed}
 	})
 	s.start()
 	leader, term := s.leader()
@@ -196,27 +197,14 @@ func TestAFailoverNeedsNoHandshake(t *testing.T) {
 		}
 		return nil
 	})
-	for _, p := range followers { // by now the first round is over
-		if err := p.Call(t.Context(), followers[0].cfg.Name, identityPath, nil, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	before := counters[followers[0].cfg.Name].begun.Load() + counters[followers[1].cfg.Name].begun.Load()
-	for i, p := range followers {
-		if err := p.Call(t.Context(), followers[1-i].cfg.Name, identityPath, nil, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
+	closed.Store(true)
 	s.stop(leader.cfg.Name)
 	if _, now := s.leader(); now == term {
 		t.Errorf("still term %d", now)
 	}
-	if after := counters[followers[0].cfg.Name].begun.Load() + counters[followers[1].cfg.Name].begun.Load(); after != before {
-		t.Errorf("%d handshakes on the way to a new leader", after-before)
-	}
 }
 
-// TestASpareOfAPeerThatRestartedIsNotUsed: it would cost a vote.
+// TestASpareOfAPeerThatRestartedIsNotUsed: it would cost a vote. This one is out of Raft's reach, which may take its own at any time.
 func TestASpareOfAPeerThatRestartedIsNotUsed(t *testing.T) {
 	t.Parallel()
 	s := newSecured(t, 3)
@@ -224,19 +212,25 @@ func TestASpareOfAPeerThatRestartedIsNotUsed(t *testing.T) {
 	s.leader()
 	a, b := s.nodes["node-a"], s.nodes["node-b"]
 	target := serverAddress(b.cfg.address(), b.self.serverID())
-	eventually(t, "a spare", func() error {
-		if !a.mux.spares.has(target) {
-			return errors.New("not yet")
-		}
-		return nil
-	})
+	conn, err := a.mux.dial(t.Context(), b.cfg.address(), raftProtocol, string(b.self.serverID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var own spares
+	own.put(target, conn.(*muxConn))
+	if !own.has(target) {
+		t.Error("it is not good while the peer runs")
+	}
 	s.stop("node-b")
 	eventually(t, "it is known to be dead", func() error {
-		if a.mux.spares.take(target) != nil {
-			return errors.New("it is handed out")
+		if own.has(target) {
+			return errors.New("it would be handed out")
 		}
 		return nil
 	})
+	if own.take(target) != nil {
+		t.Error("it is handed out")
+	}
 }
 
 // TestAKnockIsNoHandshake: the kernel answers it, even if the agent does not run, and it is nothing to be counted.

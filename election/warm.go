@@ -16,7 +16,8 @@ import (
 const (
 	// warmInterval is how often idle connections are looked after. It is less than the idle limits of both ends of rpc.
 	warmInterval = 20 * time.Second
-	// warmAgain is the same while one is missing.
+	// warmAgain is the same while one is missing or has just been taken. Not sooner: who takes one has a leader to replace, and a peer that
+	// refuses Raft has one taken after the other.
 	warmAgain = 2 * time.Second
 )
 
@@ -28,13 +29,8 @@ func (n *Node) keepWarm(ctx context.Context, r *raft.Raft) error {
 	}
 	defer n.mux.spares.keep(nil)
 	for {
-		wait := warmInterval
-		if !n.warmAll(ctx, n.otherVoters(r)) {
-			wait = warmAgain
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
+		well := n.warmAll(ctx, n.otherVoters(r))
+		if !n.mux.spares.pause(ctx, well) {
 			return nil
 		}
 	}
@@ -93,6 +89,8 @@ func (m *mux) openSpare(ctx context.Context, target raft.ServerAddress) error {
 type spares struct {
 	mu    sync.Mutex
 	ready map[raft.ServerAddress]*muxConn
+	// taken holds one token from a take until somebody looks for what is missing; more would say no more.
+	taken chan struct{}
 }
 
 // put keeps conn until take or keep.
@@ -130,6 +128,10 @@ func (s *spares) take(target raft.ServerAddress) *muxConn {
 	defer s.mu.Unlock()
 	conn := s.ready[target]
 	delete(s.ready, target)
+	select {
+	case s.taken <- struct{}{}:
+	default:
+	}
 	return conn
 }
 
@@ -142,6 +144,24 @@ func (s *spares) keep(peers []raft.Server) {
 			_ = conn.Close()
 			delete(s.ready, target)
 		}
+	}
+}
+
+// pause returns when it is time to look for what is missing, and says whether to go on.
+func (s *spares) pause(ctx context.Context, well bool) bool {
+	if well {
+		select {
+		case <-time.After(warmInterval - warmAgain):
+		case <-s.taken:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	select {
+	case <-time.After(warmAgain):
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -80,7 +80,20 @@ func (h *nextHops) prepare(source netip.Addr) error {
 	if err != nil {
 		return fmt.Errorf("set netlink timeout: %w", err)
 	}
-	_, err = h.neighbour(hop{addr: source, link: loopbackIndex})
+	return patiently(func() error {
+		_, err := h.neighbour(hop{addr: source, link: loopbackIndex})
+		return err
+	})
+}
+
+// patiently asks until there is an answer, at most a hundred times. netlinkTimeout runs while this process does not, and then ends the wait for
+// an answer that is there: on a busy machine that would keep an agent from starting.
+func patiently(ask func() error) error {
+	const most = 100
+	err := ask()
+	for n := 1; n < most && errors.Is(err, unix.EAGAIN); n++ {
+		err = ask()
+	}
 	return err
 }
 

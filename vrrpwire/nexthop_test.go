@@ -413,3 +413,33 @@ func forbidNetlink() error {
 	}
 	return unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0)
 }
+
+// TestTheKernelIsAskedAgain: no answer in time is none of the kernel's answers, and those are taken at once.
+func TestTheKernelIsAskedAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		late  int // questions without an answer in time
+		then  error
+		asked int
+		want  error
+	}{
+		"answered at once":           {0, nil, 1, nil},
+		"answered at the third":      {2, nil, 3, nil},
+		"refused":                    {0, unix.EPERM, 1, unix.EPERM},
+		"refused at the second":      {1, unix.EPERM, 2, unix.EPERM},
+		"it has no memory, for ever": {1 << 20, nil, 100, unix.EAGAIN},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			err := patiently(func() error {
+				asked++
+				if asked <= test.late {
+					return os.NewSyscallError("netlink", unix.EAGAIN)
+				}
+				return test.then
+			})
+			if asked != test.asked || !errors.Is(err, test.want) {
+				t.Errorf("asked %d times: %v; want %d: %v", asked, err, test.asked, test.want)
+			}
+		})
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/hacluster/hacluster/internal/boottime"
 	"github.com/hacluster/hacluster/internal/config"
 	"github.com/hacluster/hacluster/internal/controller"
+	"github.com/hacluster/hacluster/internal/discovery"
 	"github.com/hacluster/hacluster/internal/hooks"
 	"github.com/hacluster/hacluster/internal/keyring"
 	"github.com/hacluster/hacluster/internal/metrics"
@@ -25,18 +26,25 @@ import (
 // startWithin bounds what is looked up and tried before the agent takes part: IMDS and the DryRuns.
 const startWithin = 20 * time.Second
 
+// statusMisconfigured is EX_CONFIG of sysexits.h: the configuration cannot be used, and to try again does not make it better. The unit
+// does not start such an agent again (RestartPreventExitStatus).
+const statusMisconfigured = 78
+
 func agentCommand() *cobra.Command {
 	var file, node string
 	cmd := &cobra.Command{
-		Use:     "agent --config FILE",
-		Short:   "Run this node",
+		Use:   "agent --config FILE",
+		Short: "Run this node",
+		Long: "Run this node until it is told to end (SIGTERM, SIGINT); SIGHUP is 'hacluster reload'.\n\n" +
+			"The exit status is 0 after a stop, 78 if the configuration cannot be used, and 1 if something else went wrong, which may be over when it is\n" +
+			"started again: the last line says what.",
 		Example: "  hacluster agent --config /etc/hacluster/hacluster.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			load := func() (config.Config, error) { return config.LoadAs(file, node) }
 			cfg, err := load()
 			if err != nil {
-				return err
+				return &exitError{status: statusMisconfigured, err: err}
 			}
 			log, level, err := newLogger(cfg)
 			if err != nil {
@@ -100,7 +108,8 @@ type agent struct {
 	again  *reloader
 	// manager is systemd, or nobody.
 	manager   *sdnotify.Manager
-	discovery runner // nil: the nodes are configured
+	discovery runner           // nil: the nodes are configured
+	meter     *discovery.Meter // what it came to; nil likewise
 
 	metrics *metrics.Metrics
 	sources metrics.Sources // what they are read from

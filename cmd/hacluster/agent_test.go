@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -224,8 +225,8 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 			}
 			last, code := n.end()
 			t.Log(last)
-			if code == 0 {
-				t.Error("exit code 0")
+			if want := exitCode(tt.name); code != want {
+				t.Errorf("exit code %d, want %d", code, want)
 			}
 			for _, w := range tt.want {
 				if !strings.Contains(last, w) {
@@ -240,6 +241,54 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 				t.Error("something still answers at the admin socket")
 			}
 		})
+	}
+}
+
+// exitCode is 78 for what another start does not make better, whatever happens on the machine meanwhile.
+func exitCode(name string) int {
+	if name == "broken configuration" || name == "configuration that everybody may write to" {
+		return 78
+	}
+	return 1
+}
+
+// TestABrokenConfigurationIsNotTriedAgain: not by systemd, which starts the agent again after everything else, and never gives up.
+func TestABrokenConfigurationIsNotTriedAgain(t *testing.T) {
+	n := newNode(t)
+	n.replace = []string{"allocation_id", "allocation"}
+	_, code := n.end()
+	unit, err := os.ReadFile("../../deploy/systemd/hacluster.service")
+	must(t, err)
+	for _, setting := range []string{fmt.Sprintf("RestartPreventExitStatus=%d", code), "Restart=always", "StartLimitIntervalSec=0"} {
+		if code == 0 || code == 1 || !slices.Contains(strings.Split(string(unit), "\n"), setting) {
+			t.Errorf("the agent ends with status %d, and the unit does not say %s", code, setting)
+		}
+	}
+}
+
+// TestThrottlingKeepsNobodyOut: an agent that ended because EC2 throttles its dry runs would start again and use up what comes back, for
+// ever if it has more addresses than come back meanwhile.
+func TestThrottlingKeepsNobodyOut(t *testing.T) {
+	needRoot(t)
+	n := newNode(t)
+	cloud := threeAddresses(t)
+	must(t, cloud.SetFaults([]ec2fake.Fault{{Kind: ec2fake.Throttle, Action: "AssociateAddress"}}))
+	server := httptest.NewServer(cloud.EC2())
+	t.Cleanup(server.Close)
+	n.endpoint, n.replace = server.URL, []string{allocation, ids()[0], "eni-0aaaaaaaaaaaaaaaa", "eni-0aaaaaaaaaaaaaaa1"}
+	cmd := n.command("agent", "--config", n.config())
+	log, err := os.Create(filepath.Join(n.dir, "log"))
+	must(t, err)
+	cmd.Stderr = log
+	must(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	waitFor(t, "an agent", func() bool { return socketAnswers(n.socket()) })
+	must(t, cmd.Process.Signal(syscall.SIGTERM))
+	must(t, cmd.Wait())
+	text, err := os.ReadFile(log.Name())
+	must(t, err)
+	if !strings.Contains(string(text), "EC2 throttles this account") {
+		t.Errorf("it does not say so:\n%s", text)
 	}
 }
 

@@ -90,8 +90,12 @@ func TestTwoNodesAndAWitness(t *testing.T) {
 		}
 	})
 	t.Run("a configuration file is read anew", func(t *testing.T) {
-		before, err := members[0].status()
-		must(t, err)
+		var before adminapi.Status
+		waitFor(t, "node-a to know what the witness was told", func() bool {
+			var err error
+			before, err = members[0].status()
+			return err == nil && before.Held() && before.Holder == other
+		})
 		members[0].edit("", "placement: {preempt: true, preempt_delay: 1000s}\nlog: {level: debug}\n")
 		members[0].edit("priority: 101", "priority: 99")
 		out, err := members[0].hacluster("reload")

@@ -45,7 +45,11 @@ func runDiscovered(ctx context.Context, cfg config.Config, again *reloader) erro
 		if err != nil {
 			return err
 		}
-		discover := func(a *agent) { a.discovery = discoverer{agent: a, cfg: found, scout: scout, place: place, log: named} }
+		discover := func(a *agent) {
+			measured := scout
+			measured.Finder = a.meter.Measure(scout.Finder)
+			a.discovery = discoverer{agent: a, cfg: found, scout: measured, place: place, log: named}
+		}
 		err = runAgent(ctx, found, &reloader{load: again.loadAs(place), running: found, log: named, level: level}, discover)
 		if !errors.Is(err, discovery.ErrMoved) {
 			return err
@@ -114,7 +118,7 @@ func (d discoverer) Run(ctx context.Context) error {
 		return err
 	}
 	return discovery.NewKeeper(discovery.KeeperConfig{Self: d.cfg.Node, Layout: layout(d.cfg), Interval: d.cfg.Discovery.Interval,
-		Stabilisation: d.cfg.Discovery.Stabilisation, Now: boottime.Now}, d.scout.Finder, roster{d.agent.driver}, d.log.Named("discovery")).Run(ctx)
+		Stabilisation: d.cfg.Discovery.Stabilisation, Now: boottime.Now, Meter: d.agent.meter}, d.scout.Finder, roster{d.agent.driver}, d.log.Named("discovery")).Run(ctx)
 }
 
 // settled reports whether the node has a place in a cluster, or is being let into one.

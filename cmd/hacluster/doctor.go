@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
 	"github.com/hacluster/hacluster/internal/config"
+	"github.com/hacluster/hacluster/internal/discovery"
 	"github.com/hacluster/hacluster/internal/doctor"
 	"github.com/hacluster/hacluster/internal/keyring"
 )
@@ -16,6 +19,9 @@ const (
 	statusSick       = 1
 	statusUnexamined = 2
 )
+
+// sightWithin bounds the look for nodes that the configuration does not name, which comes before the examination.
+const sightWithin = 4 * time.Second
 
 func doctorCommand() *cobra.Command {
 	var file, node, output string
@@ -72,7 +78,15 @@ func examine(cmd *cobra.Command, file, node string) (doctor.Report, int) {
 	if err != nil {
 		return doctor.Unreadable(err), statusUnexamined
 	}
-	report := doctor.Examine(cmd.Context(), doctorConfig(cfg, file, node))
+	load := func() (config.Config, error) { return config.LoadAs(file, node) }
+	var sighting *doctor.Sighting
+	if cfg.Discovery != nil {
+		s := sight(cmd.Context(), cfg)
+		sighting, cfg = &s, placed(cfg, s.Place)
+	}
+	dc := doctorConfig(cfg, load)
+	dc.Sighting = sighting
+	report := doctor.Examine(cmd.Context(), dc)
 	switch {
 	case cmd.Context().Err() != nil: // interrupted
 		return report, statusUnexamined
@@ -82,10 +96,20 @@ func examine(cmd *cobra.Command, file, node string) (doctor.Report, int) {
 	return report, 0
 }
 
-func doctorConfig(cfg config.Config, file, node string) doctor.Config {
+// sight looks for the nodes that the configuration does not name.
+func sight(ctx context.Context, cfg config.Config) doctor.Sighting {
+	ctx, cancel := context.WithTimeout(ctx, sightWithin)
+	defer cancel()
+	scout, err := newScout(ctx, cfg, zap.NewNop())
+	if err != nil {
+		scout = discovery.Scout{DataDir: cfg.DataDir, Log: zap.NewNop()}
+	}
+	return doctor.Sight(ctx, scout, err)
+}
+
+func doctorConfig(cfg config.Config, load func() (config.Config, error)) doctor.Config {
 	dc := doctor.Config{File: cfg, Health: healthConfig(cfg.Health), Election: electionConfig(cfg, nil, zap.NewNop())}
 	if cfg.TLS != nil {
-		load := func() (config.Config, error) { return config.LoadAs(file, node) }
 		dc.Keyring = func() (*keyring.Keyring, error) { return openKeyring(cfg, load, zap.NewNop()) }
 	}
 	return dc

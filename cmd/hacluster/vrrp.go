@@ -108,7 +108,8 @@ func vrrpVerifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify FILE",
 		Short: "Judge a capture: was there ever more than one Master, or none, and is every packet in order",
-		Long:  "Judge a pcap or pcapng file ('-' reads standard input) of VRRP packets, of hacluster, keepalived or anything else.",
+		Long: "Judge a pcap or pcapng file ('-' reads standard input) of VRRP packets, of hacluster, keepalived or anything else.\n" +
+			"A long time without a Master before a hand-over is a warning.",
 		Example: "  hacluster vrrp verify vrrp.pcap\n  hacluster vrrp verify --peers 10.0.1.11,10.0.2.11,10.0.3.11 -o json vrrp.pcap\n" +
 			"  tcpdump -i any -w - 'ip proto 112' | hacluster vrrp verify -",
 		Args: func(cmd *cobra.Command, args []string) error { return unjudged(cobra.ExactArgs(1)(cmd, args)) },
@@ -123,7 +124,7 @@ func vrrpVerifyCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&flags.multicast, "multicast", false, "multicast packets are no violations (AWS carries none)")
 	cmd.Flags().Uint8Var(&flags.minTTL, "min-ttl", 255, "the least TTL that is no violation")
 	cmd.Flags().StringVarP(&flags.output, "output", "o", "text", "text or json")
-	exits(cmd, "clean", "violations", "not judged, or not to the end: no capture, no VRRP in it, or it breaks off; or the command line is wrong")
+	exits(cmd, "clean, or warnings only", "violations", "not judged, or not to the end: no capture, no VRRP in it, or it breaks off; or the command line is wrong")
 	return cmd
 }
 

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/hacluster/hacluster/internal/config"
+	"github.com/hacluster/hacluster/internal/discovery"
 	"github.com/hacluster/hacluster/internal/web"
 	"github.com/hacluster/hacluster/internal/web/statuspage"
 )
@@ -16,6 +17,10 @@ func (a *agent) openWeb(ctx context.Context, cfg config.Config, log *zap.Logger)
 	a.sources.Driver, a.sources.Raft, a.sources.Hooks = a.driver, a.raft, a.hooks
 	if a.keys != nil {
 		a.sources.CertificateEnd = func() time.Time { return a.keys.Expiry().NotAfter }
+	}
+	if cfg.Discovery != nil {
+		a.meter = new(discovery.Meter)
+		a.sources.Discovery = a.meter
 	}
 	a.metrics.Read(a.sources)
 	if !cfg.HTTP.Listen.IsValid() {

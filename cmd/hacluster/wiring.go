@@ -210,7 +210,12 @@ func hooksConfig(cfg config.Config) hooks.Config {
 // its vote must not depend on EC2, and the address stays where it is (invariant I4).
 func (a *agent) preflight(ctx context.Context, client *eip.Group, log *zap.Logger) error {
 	err := client.Preflight(ctx)
-	if err != nil && a.raft.Known() {
+	switch {
+	case eip.Classify(err) == eip.Throttled:
+		// A node that started again and again until it is not would keep the account's quota used up, for failovers too.
+		log.Warn("EC2 throttles this account, so not all that a failover needs was tried; 'hacluster doctor' tries it later", zap.Error(err))
+		return nil
+	case err != nil && a.raft.Known():
 		log.Error("EC2 refuses this node; it votes, but cannot take the address", zap.Error(err))
 		return nil
 	}

@@ -21,6 +21,8 @@ func TestDiscoveryInPlaceOfNodes(t *testing.T) {
 		{"the tag that Auto Scaling sets", with("discovery: {tag: 'aws:autoscaling:groupName=edge-1-nodes'}\n"), ""},
 		{"neither", with(""), "nodes: 0 is too few"},
 		{"both", minimal + "discovery: {tag: hacluster=edge-1}\n", "discovery: stands beside nodes"},
+		{"several addresses", strings.Replace(with("discovery: {tag: a=b}\n"), "allocation_id: eipalloc-0123456789abcdef0", "allocation_ids: [eipalloc-0123456a, eipalloc-0123456b]", 1),
+			"eip.allocation_ids: has 2 Elastic IPs, each of which needs a private address of its own on each node"},
 		{"a name for this node", with("node: lb-1\ndiscovery: {tag: hacluster=edge-1}\n"), "node: is set beside discovery, under which a node's name is its instance id"},
 		{"no tag", with("discovery: {}\n"), "discovery.tag: is missing"},
 		{"a key without a value", with("discovery: {tag: hacluster}\n"), "discovery.tag: \"hacluster\" is not of the form"},

@@ -45,7 +45,8 @@ func TestWarnings(t *testing.T) {
 		{"an even number", strings.TrimSpace(ranked) + "\n  - {name: lb-4, address: 10.0.0.4:1, priority: 9}\n" + stats,
 			[]string{"nodes: 4 nodes survive no more failures than 3"}},
 		{"a node that joins", nodes("name: lb-1, address: 10.0.0.1:1", "name: lb-2, address: 10.0.0.2:1, priority: 9") + stats,
-			[]string{"nodes: 2 are too few to begin a cluster"}},
+			[]string{"nodes: 2 are too few to begin a cluster: this node never forms one by itself, and moves no address until a running cluster lets it in ('hacluster join'); " +
+				"for a new cluster name 3 nodes, of which one may be a witness without HAProxy (witness: true)"}},
 		{"a single candidate", nodes("name: lb-1, address: 10.0.0.1:1", "name: w1, address: 10.0.0.2:1, witness: true", "name: w2, address: 10.0.0.3:1, witness: true") + stats,
 			[]string{"nodes: only lb-1 can hold"}},
 		{"a delay without preemption", ranked + stats + "placement: {preempt_delay: 5s}\n", []string{"placement: preempt_delay"}},

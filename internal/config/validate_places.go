@@ -31,6 +31,10 @@ func (e EIP) validateIDs(d *document) {
 // validatePlaces: each Elastic IP needs a private address of its own on each node that may hold it. The only one has a default.
 func (c *Config) validatePlaces(d *document) {
 	ids, seen := c.EIP.IDs(), map[netip.Addr]string{}
+	if c.Discovery != nil && len(ids) > 1 {
+		d.report("eip.allocation_ids", fmt.Sprintf("has %d Elastic IPs, each of which needs a private address of its own on each node, and discovery knows of none", len(ids)),
+			"name one Elastic IP, or write nodes with private_ips in place of discovery")
+	}
 	for i, n := range c.Nodes {
 		path := nodePath(i) + ".private_ips"
 		switch have := len(n.PrivateIPs); {

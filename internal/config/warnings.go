@@ -37,7 +37,8 @@ func (c Config) Warnings() []string {
 func (c Config) warnOfNodes(warn func(string, ...any)) {
 	switch n := len(c.Nodes); {
 	case c.JoinOnly():
-		warn("nodes: %d are too few to begin a cluster; this node waits until it can join one: see 'hacluster join'", n)
+		warn("nodes: %d are too few to begin a cluster: this node never forms one by itself, and moves no address until a running cluster lets it in "+
+			"('hacluster join'); for a new cluster name %d nodes, of which one may be a witness without HAProxy (witness: true)", n, minCluster)
 	case n%2 == 0:
 		warn("nodes: %d nodes survive no more failures than %d; add or remove one", n, n-1)
 	}

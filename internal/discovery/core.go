@@ -97,7 +97,7 @@ func (c *Core) Step(r Read, members []Member) Decision {
 		d.wait("nobody is admitted or removed: %v", err)
 		return d
 	}
-	nodes, unfit := c.layout.nodesOf(r.Instances)
+	nodes, unfit := c.layout.Nodes(r.Instances)
 	for _, id := range unfit {
 		d.wait("%s has no private address that a node needs", id)
 	}

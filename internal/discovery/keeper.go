@@ -45,6 +45,8 @@ type KeeperConfig struct {
 	Stabilisation time.Duration
 	// Now reads CLOCK_BOOTTIME.
 	Now func() time.Duration
+	// Meter is told what is not done; not nil.
+	Meter *Meter
 }
 
 // Keeper keeps the members in step with EC2 while this node leads.
@@ -79,7 +81,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 
 func (k *Keeper) round(ctx context.Context) {
 	if _, leads := k.roster.Members(); !leads {
-		k.core, k.waits = nil, nil
+		k.core = nil
+		k.say(nil)
 		return
 	}
 	if k.core == nil {
@@ -98,6 +101,7 @@ func (k *Keeper) round(ctx context.Context) {
 
 // say logs what is not done, once for as long as it is the same.
 func (k *Keeper) say(waits []string) {
+	k.cfg.Meter.waits.Store(uint64(len(waits)))
 	for _, w := range waits {
 		if !slices.Contains(k.waits, w) {
 			k.log.Info("waiting with a member", zap.String(keyWhy, w))

@@ -150,7 +150,7 @@ func keep(t *testing.T, ec2 Finder, members Roster, meanwhile func()) *observer.
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		k := NewKeeper(KeeperConfig{Self: "i-a", Layout: Layout{Port: 7400}, Interval: 30 * time.Second, Stabilisation: 5 * time.Minute,
-			Now: func() time.Duration { return time.Since(began) }}, ec2, members, zap.New(core))
+			Now: func() time.Duration { return time.Since(began) }, Meter: new(Meter)}, ec2, members, zap.New(core))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- k.Run(ctx) }()

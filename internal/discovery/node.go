@@ -43,8 +43,8 @@ func (l Layout) nodeOf(i eip.Instance) (Node, bool) {
 	return n, true
 }
 
-// nodesOf returns the nodes, oldest instance first, and the ids of instances that can be none.
-func (l Layout) nodesOf(instances []eip.Instance) (nodes []Node, unfit []string) {
+// Nodes returns the nodes, oldest instance first, and the ids of instances that can be none.
+func (l Layout) Nodes(instances []eip.Instance) (nodes []Node, unfit []string) {
 	sorted := slices.SortedFunc(slices.Values(instances), func(a, b eip.Instance) int {
 		return cmp.Or(a.Launched.Compare(b.Launched), cmp.Compare(a.ID, b.ID))
 	})

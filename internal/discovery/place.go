@@ -96,7 +96,7 @@ func (s Scout) look(ctx context.Context) (Place, error) {
 	if err != nil {
 		return Place{}, err
 	}
-	nodes, _ := s.Layout.nodesOf(instances)
+	nodes, _ := s.Layout.Nodes(instances)
 	if !slices.ContainsFunc(nodes, func(n Node) bool { return n.Name == self }) {
 		return Place{}, fmt.Errorf("EC2 shows the nodes [%s], and this instance, %s, is not among them: give it the tag", names(nodes), self)
 	}

@@ -17,6 +17,7 @@ const (
 	checkInterface    = "interface"
 	checkOtherAddress = "other-address"
 	checkIAM          = "iam"
+	checkDiscovery    = "discovery"
 	checkCertificate  = "certificate"
 	checkPeers        = "peers"
 	checkTiming       = "timing"
@@ -43,6 +44,7 @@ func (f *facts) checks() []check {
 		{checkInterface, f.candidate(f.examineInterface)},
 		{checkOtherAddress, f.candidate(one(f.examineOtherAddress))},
 		{checkIAM, f.candidate(f.examineIAM)},
+		{checkDiscovery, f.examineDiscovery},
 		{checkCertificate, one(f.examineCertificate)},
 		{checkPeers, f.examinePeers},
 		{checkTiming, f.examineTiming},

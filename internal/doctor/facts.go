@@ -1,8 +1,10 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -32,6 +34,8 @@ type Config struct {
 	Election election.Config // its Security is set by OpenKeyring
 	// Keyring reads the certificates; nil if the nodes talk over plain TCP.
 	Keyring func() (*keyring.Keyring, error)
+	// Sighting is how the nodes in File were found; nil if the file names them itself.
+	Sighting *Sighting
 }
 
 // facts is what several checks need. Each is found out once, by whoever asks first, and then waits for nobody.
@@ -42,9 +46,9 @@ type facts struct {
 	token       func() error // of IMDS
 	metadata    func() (eip.Metadata, error)
 	target      func() (target, error)
-	client      func() (*eip.Client, error)
+	group       func() (*eip.Group, error)
 	credentials func() (eip.Credentials, error)
-	address     func() (eip.Details, error)
+	addresses   func() []eip.Inspected // in the order of the configuration
 	keys        func() (*keyring.Keyring, error)
 	caller      func() (*election.Visitor, error)
 	peers       func() []peer
@@ -70,9 +74,9 @@ func newFacts(ctx context.Context, cfg Config) *facts {
 	f.token = sync.OnceValue(func() error { return f.askToken(ctx) })
 	f.metadata = sync.OnceValues(func() (eip.Metadata, error) { return f.readMetadata(ctx) })
 	f.target = sync.OnceValues(func() (target, error) { return f.findTarget(ctx) })
-	f.client = sync.OnceValues(func() (*eip.Client, error) { return f.openClient(ctx) })
+	f.group = sync.OnceValues(func() (*eip.Group, error) { return f.openGroup(ctx) })
 	f.credentials = sync.OnceValues(func() (eip.Credentials, error) { return f.fetchCredentials(ctx) })
-	f.address = sync.OnceValues(func() (eip.Details, error) { return f.describeAddress(ctx) })
+	f.addresses = sync.OnceValue(func() []eip.Inspected { return f.describeAddresses(ctx) })
 	f.keys = sync.OnceValues(f.openKeys)
 	f.caller = sync.OnceValues(f.newCaller)
 	f.peers = sync.OnceValue(func() []peer { return f.visitAll(ctx) })
@@ -100,16 +104,29 @@ func (f *facts) readMetadata(ctx context.Context) (eip.Metadata, error) {
 	return eip.ReadMetadata(ctx, f.cfg.File.AWS.IMDSEndpoint)
 }
 
-// describeAddress asks for the credentials first, so that their absence is told from EC2's.
-func (f *facts) describeAddress(ctx context.Context) (eip.Details, error) {
-	if _, err := f.credentials(); err != nil {
-		return eip.Details{}, err
+// describeAddresses asks for the credentials first, so that their absence is told from EC2's.
+func (f *facts) describeAddresses(ctx context.Context) []eip.Inspected {
+	_, err := f.credentials()
+	group, groupErr := f.group()
+	if err = cmp.Or(err, groupErr); err != nil {
+		return slices.Repeat([]eip.Inspected{{Err: err}}, len(f.cfg.File.EIP.IDs()))
 	}
-	client, err := f.client()
+	return group.Inspect(ctx)
+}
+
+// address is the first of the addresses: what EC2 says of itself, it says of each.
+func (f *facts) address() (eip.Details, error) {
+	first := f.addresses()[0]
+	return first.Details, first.Err
+}
+
+// client is that of the first address. All share one way to EC2.
+func (f *facts) client() (*eip.Client, error) {
+	group, err := f.group()
 	if err != nil {
-		return eip.Details{}, err
+		return nil, err
 	}
-	return client.Inspect(ctx)
+	return group.Clients()[0], nil
 }
 
 func (f *facts) openKeys() (*keyring.Keyring, error) {
@@ -165,14 +182,28 @@ func (f *facts) findTarget(ctx context.Context) (target, error) {
 	return target{Target: eip.Target{ENI: first.ENI, PrivateIP: first.Addresses[0]}, region: region, err: err}, nil
 }
 
-func (f *facts) openClient(ctx context.Context) (*eip.Client, error) {
+// places are the private addresses of this node to which the Elastic IPs belong, in their order.
+func (f *facts) places(t target) []netip.Addr {
+	places := slices.Clone(f.cfg.File.Self().PrivateIPs)
+	if len(places) == 0 {
+		return []netip.Addr{t.PrivateIP}
+	}
+	places[0] = t.PrivateIP // which may be another one than the file's
+	return places
+}
+
+func (f *facts) openGroup(ctx context.Context) (*eip.Group, error) {
 	t, err := f.target()
 	if err != nil {
 		return nil, err
 	}
 	file := f.cfg.File
-	return eip.New(ctx, eip.Config{Region: t.region, Endpoint: file.AWS.Endpoint, IMDSEndpoint: file.AWS.IMDSEndpoint,
-		AllocationID: eip.AllocationID(file.EIP.IDs()[0]), Target: t.Target, AttemptTimeout: file.EIP.AttemptTimeout})
+	var placed []eip.Placed
+	for i, place := range f.places(t) {
+		placed = append(placed, eip.Placed{AllocationID: eip.AllocationID(file.EIP.IDs()[i]), Target: eip.Target{ENI: t.ENI, PrivateIP: place}})
+	}
+	return eip.NewGroup(ctx, eip.Config{Region: t.region, Endpoint: file.AWS.Endpoint, IMDSEndpoint: file.AWS.IMDSEndpoint,
+		AttemptTimeout: file.EIP.AttemptTimeout}, placed)
 }
 
 func (f *facts) fetchCredentials(ctx context.Context) (eip.Credentials, error) {
@@ -186,16 +217,18 @@ func (f *facts) fetchCredentials(ctx context.Context) (eip.Credentials, error) {
 }
 
 // nodeAt returns the name of the node with a private address; empty: none is known.
-func (f *facts) nodeAt(private string) string {
-	if i := slices.IndexFunc(f.cfg.File.Nodes, func(n config.Node) bool { return n.VRRPAddress.String() == private }); i >= 0 {
+func (f *facts) nodeAt(private netip.Addr) string {
+	if i := slices.IndexFunc(f.cfg.File.Nodes, func(n config.Node) bool {
+		return n.VRRPAddress == private || slices.Contains(n.PrivateIPs, private)
+	}); i >= 0 {
 		return f.cfg.File.Nodes[i].Name
 	}
-	if t, err := f.target(); err == nil && t.PrivateIP.String() == private {
+	if t, err := f.target(); err == nil && t.PrivateIP == private {
 		return f.cfg.File.Node
 	}
 	if status, err := f.agent(); err == nil {
 		for _, n := range status.Nodes {
-			if n.PrivateIP == private {
+			if n.PrivateIP == private.String() {
 				return n.Name
 			}
 		}

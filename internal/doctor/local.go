@@ -36,6 +36,9 @@ func Unreadable(err error) Report {
 func (f *facts) examineConfig(context.Context) []Finding {
 	c := f.cfg.File
 	found := []Finding{pass("cluster %s, this is %s of %d nodes, profile %s", c.Cluster.Name, c.Node, len(c.Nodes), c.Profile)}
+	if f.unknownSelf() != nil {
+		found[0] = pass("cluster %s, whose nodes are found by the tag %s, profile %s", c.Cluster.Name, c.Discovery.Tag, c.Profile)
+	}
 	for _, w := range c.Warnings() {
 		text, remedy, _ := strings.Cut(w, "; ")
 		found = append(found, warn(text, remedy))
@@ -70,6 +73,9 @@ func (f *facts) misfits(s adminapi.Status) *Finding {
 	c := f.cfg.File
 	was := [3]string{s.Cluster, s.Node, allocationIDs(s)}
 	is := [3]string{c.Cluster.Name, c.Node, strings.Join(c.EIP.IDs(), ", ")}
+	if f.unknownSelf() != nil {
+		is[1] = s.Node // the file does not say
+	}
 	if was == is {
 		return nil
 	}
@@ -108,6 +114,9 @@ func agentTroubles(s adminapi.Status) []Finding {
 
 // examinePort never takes the port of a running agent, nor of one that may be running.
 func (f *facts) examinePort(context.Context) Finding {
+	if unknown := f.unknownSelf(); unknown != nil {
+		return *unknown
+	}
 	address := f.cfg.File.Self().Address
 	local, err := hasAddress(address.Addr())
 	switch {

@@ -38,6 +38,9 @@ func (f *facts) examineCertificate(context.Context) Finding {
 	if f.cfg.Keyring == nil {
 		return skip("the nodes talk over plain TCP (insecure: true)")
 	}
+	if unknown := f.unknownSelf(); unknown != nil {
+		return *unknown
+	}
 	keys, err := f.keys()
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -117,6 +120,9 @@ func knock(ctx context.Context, node config.Node) error {
 }
 
 func (f *facts) examinePeers(context.Context) []Finding {
+	if alone := f.alone(); alone != nil {
+		return []Finding{*alone}
+	}
 	var found []Finding
 	for _, p := range f.peers() {
 		found = append(found, f.judgePeer(p).about(p.Name))
@@ -124,12 +130,22 @@ func (f *facts) examinePeers(context.Context) []Finding {
 	return found
 }
 
+// alone says why there is nobody to look at, if that is so.
+func (f *facts) alone() *Finding {
+	if unknown := f.unknownSelf(); unknown != nil || len(f.cfg.File.Peers()) > 0 {
+		return unknown
+	}
+	nobody := skip("no other node is known")
+	return &nobody
+}
+
 func (f *facts) judgePeer(p peer) Finding {
 	if p.err != nil {
 		return explainPeer(p)
 	}
 	text := fmt.Sprintf("%s answers within %v", p.Address, short(p.roundTrip))
-	if names := f.nodeNames(); !slices.Equal(p.intro.Peers, names) {
+	// What was found when a node started differs from what is found now.
+	if names := f.nodeNames(); f.cfg.File.Discovery == nil && !slices.Equal(p.intro.Peers, names) {
 		return warn(fmt.Sprintf("its configuration has the nodes %s, this one has %s", strings.Join(p.intro.Peers, ", "), strings.Join(names, ", ")),
 			"ship the same file to every node, and restart the agents one after the other")
 	}

@@ -37,6 +37,9 @@ func (f *facts) examineVRRP(ctx context.Context) []Finding {
 	if f.cfg.File.Self().Witness && !f.cfg.File.Raft.Hints {
 		return []Finding{skip("a witness without hints takes no part")}
 	}
+	if alone := f.alone(); alone != nil {
+		return append(f.notices(), *alone)
+	}
 	verdicts := f.judgeWires(ctx)
 	_, noAgent := f.agent()
 	failed := slices.ContainsFunc(verdicts, func(v Finding) bool { return v.Status == Fail })

@@ -77,7 +77,7 @@ func newCloud(sites []site, gateway *vnet.Gateway, log io.Writer, bundle string)
 	for _, s := range sites {
 		c.names[s.Instance] = s.Name
 		config.Instances = append(config.Instances, ec2fake.InstanceSpec{
-			ID: s.Instance, ENI: s.ENI, PrivateIPs: []netip.Addr{s.Address.Addr()}, AZ: s.Zone,
+			ID: s.Instance, ENI: s.ENI, PrivateIPs: []netip.Addr{s.Address.Addr(), secondAddress(s.Address.Addr())}, AZ: s.Zone,
 		})
 	}
 	if c.server, err = ec2fake.New(config); err != nil {

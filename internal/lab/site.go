@@ -97,6 +97,13 @@ func NodeNames() []string {
 	return names
 }
 
+// secondAddress is a secondary private address of a node's network interface, which its operating system does not have.
+func secondAddress(first netip.Addr) netip.Addr {
+	four := first.As4()
+	four[3] += 100
+	return netip.AddrFrom4(four)
+}
+
 // NodeAddress returns the address of a node, or the zero Addr if there is none of that name.
 func NodeAddress(name string) netip.Addr {
 	for _, s := range nodeSites(mostNodes) {

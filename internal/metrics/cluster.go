@@ -37,6 +37,8 @@ func memberFamilies() []family {
 			}},
 		{nameCandidates, gauge, nil, "Nodes that may hold the Elastic IP, as far as this node knows what is agreed: HAProxy healthy, EC2 reached, not drained, no witness.",
 			one((*snapshot).candidates)},
+		{nameRecoveries, gauge, nil, "How many recoveries from a lost quorum this node's cluster has gone through (docs/RECOVERY.md). The same on all its nodes.",
+			one((*snapshot).recoveries)},
 		{nameRefused, counter, []string{labelReason}, "Connections to this node's port that were refused or cut, by reason (docs/TLS.md).",
 			func(s *snapshot, put put) { putSorted(put, s.raft.Refusals) }},
 		{nameCertificate, gauge, nil, "When the certificate ends by which the other nodes know this one, in seconds since 1970. Absent without TLS.",

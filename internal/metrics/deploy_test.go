@@ -165,6 +165,43 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
+// TestDashboardTellsTheTruth: of one cluster, with names for what is shown, and of now where it says "now": asked for a range, Grafana shows the
+// last value of everything that was there in it, such as the Master before this one.
+func TestDashboardTellsTheTruth(t *testing.T) {
+	var board struct {
+		Panels []struct {
+			Title, Type string
+			Targets     []struct {
+				Expr, LegendFormat string
+				Instant            bool
+			}
+			FieldConfig struct{ Defaults struct{ Unit string } }
+		}
+	}
+	if err := json.Unmarshal([]byte(read(t, monitoring+"grafana-dashboard.json")), &board); err != nil {
+		t.Fatal(err)
+	}
+	series := regexp.MustCompile(`\b(?:hacluster|process)_[a-z0-9_]+(\{[^}]*\})?`)
+	for _, p := range board.Panels {
+		if p.FieldConfig.Defaults.Unit == "" {
+			t.Errorf("%s: no unit", p.Title)
+		}
+		for _, target := range p.Targets {
+			if now := p.Type == "stat"; target.Instant != now {
+				t.Errorf("%s (%s): instant %t", p.Title, p.Type, target.Instant)
+			}
+			if target.LegendFormat == "" && p.Type != "stat" {
+				t.Errorf("%s: %s has no name", p.Title, target.Expr)
+			}
+			for _, m := range series.FindAllStringSubmatch(target.Expr, -1) {
+				if !strings.Contains(m[1], `cluster="$cluster"`) {
+					t.Errorf("%s: %s is of all clusters", p.Title, m[0])
+				}
+			}
+		}
+	}
+}
+
 // TestRules: promtool takes the rules, plays every scenario, and takes the example of a configuration and the dashboard's queries.
 func TestRules(t *testing.T) {
 	promtool, err := exec.LookPath("promtool")

@@ -39,6 +39,7 @@ func topics() []topic {
 		{"The node", nodeFamilies()},
 		{"Consensus", raftFamilies()},
 		{"Members", memberFamilies()},
+		{"Nodes found by an EC2 tag", discoveryFamilies()},
 		{"HAProxy", healthFamilies()},
 		{"Elastic IPs", addressFamilies()},
 		{"EC2", slices.Concat(callFamilies(), warmFamilies())},

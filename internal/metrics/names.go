@@ -8,6 +8,8 @@ const (
 	nameEntered   = "hacluster_state_entered_total"
 	nameChanges   = "hacluster_transitions_total"
 	nameReady     = "hacluster_ready"
+	nameLevel     = "hacluster_level"
+	nameKnown     = "hacluster_level_known"
 
 	nameLeading      = "hacluster_raft_leader"
 	nameLeaderKnown  = "hacluster_raft_leader_known"
@@ -24,6 +26,12 @@ const (
 	nameRefused      = "hacluster_connections_refused_total"
 	nameCertificate  = "hacluster_certificate_expiry_timestamp_seconds"
 	nameCandidates   = "hacluster_candidates"
+	nameRecoveries   = "hacluster_recoveries"
+
+	nameInstances    = "hacluster_discovery_instances"
+	nameReads        = "hacluster_discovery_reads_total"
+	nameReadFailures = "hacluster_discovery_read_failures_total"
+	nameWaits        = "hacluster_discovery_waiting"
 
 	nameHealthy = "hacluster_haproxy_healthy"
 	nameCheck   = "hacluster_haproxy_check_healthy"

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/hacluster/hacluster/fsm"
 	"github.com/hacluster/hacluster/internal/controller"
 )
 
@@ -27,6 +28,10 @@ func nodeFamilies() []family {
 		{nameEntered, counter, []string{labelState}, "How often a state was entered.", nil},
 		{nameChanges, counter, []string{labelFrom, labelTo, labelReason},
 			"Changes of state by the word for their reason; the log's 'state transition' has the sentence.", nil},
+		{nameLevel, gauge, nil, "The level of commands that the cluster uses, as this node has applied it (docs/UPGRADE.md).",
+			one(func(s *snapshot) int { return int(s.view.Committed.Level) })},
+		{nameKnown, gauge, nil, "The highest level that this node's build knows. The cluster uses the lowest of all nodes.",
+			one(func(*snapshot) int { return int(fsm.Newest) })},
 		{nameReady, gauge, nil, "1 if the node knows a leader and its HAProxy is healthy, as /readyz says.", whether((*snapshot).ready)},
 	}
 }

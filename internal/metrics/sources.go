@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hacluster/hacluster/eip"
@@ -9,6 +10,7 @@ import (
 	"github.com/hacluster/hacluster/fsm"
 	"github.com/hacluster/hacluster/health"
 	"github.com/hacluster/hacluster/internal/controller"
+	"github.com/hacluster/hacluster/internal/discovery"
 	"github.com/hacluster/hacluster/internal/hooks"
 )
 
@@ -36,6 +38,9 @@ type EC2 interface{ Warm() eip.Warmth }
 // Hooks knows how the operator's programs fared.
 type Hooks interface{ Stats() hooks.Stats }
 
+// Discovery knows what looking for instances came to.
+type Discovery interface{ Reading() discovery.Reading }
+
 // Sources are asked at each scrape, by several goroutines at a time.
 type Sources struct {
 	Driver Driver
@@ -43,6 +48,8 @@ type Sources struct {
 	Hooks  Hooks
 	Health Health // nil on a witness
 	EC2    EC2    // nil on a witness
+	// Discovery is nil where the nodes are configured.
+	Discovery Discovery
 	// CertificateEnd returns when the node's certificate ends; nil without TLS.
 	CertificateEnd func() time.Time
 }
@@ -59,6 +66,7 @@ type snapshot struct {
 	health      *health.Status
 	ec2         *eip.Warmth
 	certificate *time.Time
+	discovery   *discovery.Reading
 }
 
 func (s Sources) look(id Identity) *snapshot {
@@ -71,6 +79,10 @@ func (s Sources) look(id Identity) *snapshot {
 	if s.EC2 != nil {
 		warmth := s.EC2.Warm()
 		shot.ec2 = &warmth
+	}
+	if s.Discovery != nil {
+		reading := s.Discovery.Reading()
+		shot.discovery = &reading
 	}
 	if s.CertificateEnd != nil {
 		end := s.CertificateEnd()
@@ -96,6 +108,14 @@ func (s *snapshot) candidates() (n int) {
 		}
 	}
 	return n
+}
+
+// recoveries counts those that the cluster of this node has gone through. Their ids are joined by '/'.
+func (s *snapshot) recoveries() int {
+	if s.raft.Generation == "" {
+		return 0
+	}
+	return strings.Count(s.raft.Generation, "/") + 1
 }
 
 // tolerated returns how many more voters may fail before there is no quorum: those that answer, this node counted, less a majority.

@@ -19,6 +19,7 @@ import (
 	"github.com/hacluster/hacluster/fsm"
 	"github.com/hacluster/hacluster/health"
 	"github.com/hacluster/hacluster/internal/controller"
+	"github.com/hacluster/hacluster/internal/discovery"
 	"github.com/hacluster/hacluster/internal/hooks"
 	"github.com/hacluster/hacluster/vrrpwire"
 )
@@ -34,8 +35,10 @@ type agent struct {
 	warmth    eip.Warmth
 	checks    health.Status
 	hooks     hooks.Stats
+	found     discovery.Reading
 }
 
+func (a *agent) Reading() discovery.Reading       { return a.found }
 func (a *agent) View() *controller.View           { return &a.view }
 func (a *agent) Traffic() *controller.Traffic     { return a.traffic }
 func (a *agent) Reachable(time.Duration) []string { return a.reachable }
@@ -54,7 +57,7 @@ func (h hooksOf) Stats() hooks.Stats     { return h.hooks }
 
 // candidate reads what a node with HAProxy and TLS reads.
 func (a *agent) candidate() Sources {
-	return Sources{Driver: a, Raft: raftOf{a}, Hooks: hooksOf{a}, Health: healthOf{a}, EC2: a,
+	return Sources{Driver: a, Raft: raftOf{a}, Hooks: hooksOf{a}, Health: healthOf{a}, EC2: a, Discovery: a,
 		CertificateEnd: func() time.Time { return time.Now().Add(30 * 24 * time.Hour) }}
 }
 
@@ -89,12 +92,13 @@ func leader() *agent {
 			{Sender: vrrpwire.Sender{Address: netip.MustParseAddr("198.51.100.1"), Adverts: 7}},
 		}},
 		raft: election.Status{Term: 7, LastIndex: 44, CommitIndex: 43, AppliedIndex: 42, Voters: []string{"lb-1", "lb-2", "lb-3"},
-			Refusals: map[string]uint64{"expired": 2}},
+			Refusals: map[string]uint64{"expired": 2}, Generation: "0a1b2c3d/4e5f6a7b"},
 		reachable: []string{"lb-2"},
 		warmth: eip.Warmth{ConnectedSince: time.Unix(1, 0), Opened: 12, Taken: 3, CredentialsExpire: time.Unix(1_900_000_000, 0),
 			CredentialsErr: errors.New("IMDS does not answer")},
 		checks: health.Status{Healthy: true, Checks: []health.CheckStatus{{Name: "process", Healthy: true}, {Name: "http"}}},
 		hooks:  hooks.Stats{Runs: 5, Failures: 2, Timeouts: 1, Superseded: 3, Refused: 4},
+		found:  discovery.Reading{Reads: 9, Failures: 2, Instances: 4, Waits: 1},
 	}
 }
 

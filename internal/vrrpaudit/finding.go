@@ -65,6 +65,7 @@ func (s Seconds) String() string { return time.Duration(s).Round(time.Microsecon
 type Event struct {
 	Kind      Kind       `json:"kind"`
 	Violation bool       `json:"violation"`
+	Warning   bool       `json:"warning,omitempty"` // hand_over: a late one
 	At        time.Time  `json:"at"`
 	Offset    Seconds    `json:"offset_s"`            // since the first frame of the capture
 	Until     time.Time  `json:"until,omitzero"`      // two_masters, gap; priority_0: the last of several in a row
@@ -75,7 +76,7 @@ type Event struct {
 	Crossed   Seconds    `json:"crossed_s,omitzero"`  // hand_over: the former Master's last advert, so long behind the new one's first
 	Adverts   int        `json:"adverts,omitempty"`   // priority_0: how many in a row
 	Masters   []Share    `json:"masters,omitempty"`   // two_masters: who they were
-	Down      Seconds    `json:"down_s,omitzero"`     // gap: the Master_Down_Interval
+	Down      Seconds    `json:"down_s,omitzero"`     // gap, late hand_over: the Master_Down_Interval
 	Detail    string     `json:"detail,omitempty"`
 }
 
@@ -108,6 +109,8 @@ type findings struct {
 	events   []*Event
 	counts   map[Kind]int
 	torn     time.Duration // with more than one Master
+	longest  time.Duration // without one
+	late     int           // hand-overs
 }
 
 type problemKey struct {
@@ -138,8 +141,14 @@ func (f *findings) add(p Problem) {
 func (f *findings) happen(e Event) *Event {
 	e.Violation = e.Kind.Violation()
 	f.counts[e.Kind]++
-	if e.Kind == TwoMasters {
+	switch e.Kind {
+	case TwoMasters:
 		f.torn += time.Duration(e.Duration)
+	case Gap, HandOver:
+		f.longest = max(f.longest, time.Duration(e.Duration))
+	}
+	if e.Warning {
+		f.late++
 	}
 	if f.counts[e.Kind] <= maxListed {
 		f.events = append(f.events, &e)

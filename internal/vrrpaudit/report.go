@@ -28,6 +28,7 @@ const (
 type Report struct {
 	Verdict    Verdict  `json:"verdict"`
 	Violations int      `json:"violations"`      // events and problems that a sound cluster does not show
+	Warnings   int      `json:"warnings"`        // late hand-overs, which change no verdict
 	Error      string   `json:"error,omitempty"` // why the verdict is incomplete, and what to do
 	Capture    Capture  `json:"capture"`
 	Routers    []Router `json:"virtual_routers"`
@@ -52,8 +53,10 @@ type Router struct {
 	VLANs    []uint16     `json:"vlans,omitempty"`
 	Senders  []Sender     `json:"senders"`
 	Masters  []netip.Addr `json:"masters_at_end"`
-	Torn     Seconds      `json:"two_masters_s"` // time with more than one Master, from first to last advert of each such event
-	Counts   map[Kind]int `json:"counts"`        // of all findings, listed or not
+	Torn     Seconds      `json:"two_masters_s"`            // time with more than one Master, from first to last advert of each such event
+	Longest  Seconds      `json:"longest_without_master_s"` // from the last advert of a Master to the first of the next, or the same one's, or the end
+	Late     int          `json:"late_hand_overs"`
+	Counts   map[Kind]int `json:"counts"` // of all findings, listed or not
 	Problems []Problem    `json:"problems"`
 	Events   []Event      `json:"events"` // in order of time; at most 50 of a kind
 }
@@ -99,6 +102,7 @@ func (a *Audit) Report(name string, stats packets.Stats, failure error) Report {
 		return cmp.Or(cmp.Compare(x.VRID, y.VRID), cmp.Compare(x.Family, y.Family), slices.Compare(x.VLANs, y.VLANs))
 	})
 	for _, r := range report.Routers {
+		report.Warnings += r.Late
 		for kind, n := range r.Counts {
 			if kind.Violation() {
 				report.Violations += n
@@ -192,7 +196,7 @@ func (r *router) report(start time.Time) Router {
 	slices.SortStableFunc(events, func(a, b Event) int { return a.At.Compare(b.At) })
 	return Router{
 		VRID: r.key.vrid, Family: r.family(), VLANs: r.vlans, Senders: r.reportSenders(), Masters: r.masters(),
-		Torn: Seconds(r.findings.torn), Counts: r.findings.counts, Problems: problems, Events: events,
+		Torn: Seconds(r.findings.torn), Longest: Seconds(r.findings.longest), Late: r.findings.late, Counts: r.findings.counts, Problems: problems, Events: events,
 	}
 }
 

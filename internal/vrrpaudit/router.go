@@ -23,6 +23,10 @@ func newRouter(key routerKey, vlans []uint16) *router {
 	return &router{key: key, vlans: vlans, senders: make(map[netip.Addr]*sender), findings: newFindings()}
 }
 
+// lateAfter is how many Master_Down_Intervals a successor may take. One is VRRP's rule; by Raft's own timers, without a hint, it takes about
+// five of the default.
+const lateAfter = 5
+
 // ending is how a reign ended.
 type ending string
 
@@ -119,10 +123,14 @@ func (r *router) succeed(new *reign) {
 	case before.sender == new.sender && before.end == bySilence:
 		r.gap(before, new.first, "")
 	default:
-		r.findings.happen(Event{
+		e := Event{
 			Kind: HandOver, At: new.first, From: before.sender.addr, To: new.sender.addr,
 			Cause: string(before.end), Duration: Seconds(new.first.Sub(before.heard)),
-		})
+		}
+		if down := before.voice.down(); time.Duration(e.Duration) > lateAfter*down {
+			e.Warning, e.Down = true, Seconds(down)
+		}
+		r.findings.happen(e)
 	}
 }
 
@@ -195,7 +203,11 @@ func (r *router) finish(end time.Time) {
 	if r.contest != nil {
 		r.settle(true)
 	}
-	if r.last != nil && len(r.open) == 0 && r.last.end == bySilence {
+	switch {
+	case r.last == nil || len(r.open) > 0:
+	case r.last.end == bySilence:
 		r.gap(r.last, end, "until the end of the capture")
+	default: // it resigned, and may have been stopped for good
+		r.findings.longest = max(r.findings.longest, end.Sub(r.last.heard))
 	}
 }

@@ -11,7 +11,9 @@ const (
 	timeFormat = "2006-01-02 15:04:05.000000"
 	// violationMark stands before each line that made the verdict.
 	violationMark = "! "
-	indent        = "  "
+	// warningMark stands before each line that is worth a look, and makes none.
+	warningMark = "? "
+	indent      = "  "
 )
 
 // WriteText writes the report for people: the verdict in the first line, then each virtual router. Times are UTC.
@@ -49,10 +51,22 @@ func (r Report) headline() string {
 	case r.Verdict == Incomplete:
 		return "INCOMPLETE: " + r.Error
 	case r.Verdict == Violations:
-		return "VIOLATIONS: " + r.violations()
+		return "VIOLATIONS: " + r.violations() + r.warnings()
 	default:
-		return "CLEAN: " + r.course()
+		return "CLEAN: " + r.course() + r.warnings()
 	}
+}
+
+// warnings says what makes no verdict, and should be seen all the same.
+func (r Report) warnings() string {
+	if r.Warnings == 0 {
+		return ""
+	}
+	longest := Seconds(0)
+	for _, router := range r.Routers {
+		longest = max(longest, router.Longest)
+	}
+	return fmt.Sprintf("; WARNING: %s, nobody was Master for up to %v", plural(r.Warnings, "late hand-over", "late hand-overs"), longest)
 }
 
 // violations counts what made the verdict, the worst first.
@@ -127,7 +141,11 @@ func (r Router) writeText(out *printer) {
 	}
 	listed := make(map[Kind]int)
 	for _, e := range r.Events {
-		out.line("%s%s  +%-12v %s", mark(e.Violation), e.At.Format(timeFormat), e.Offset, e.describe())
+		sign := mark(e.Violation)
+		if e.Warning {
+			sign = warningMark
+		}
+		out.line("%s%s  +%-12v %s", sign, e.At.Format(timeFormat), e.Offset, e.describe())
 		listed[e.Kind]++
 	}
 	for _, kind := range []Kind{TwoMasters, Gap, HandOver, Resigned, Changed} {
@@ -251,6 +269,9 @@ func (e Event) describe() string {
 		text := fmt.Sprintf("hand-over from %v to %v by %s, after %v", e.From, e.To, e.Cause, e.Duration)
 		if e.From == e.To {
 			text = fmt.Sprintf("%v is Master again, %v after %s", e.To, e.Duration, e.Cause)
+		}
+		if e.Warning {
+			text += fmt.Sprintf(", which is late: the Master_Down_Interval is %v", e.Down)
 		}
 		if e.Crossed != 0 {
 			text += fmt.Sprintf("; one more advert of %v crossed, %v later", e.From, e.Crossed)

@@ -48,7 +48,7 @@ func (c *converter) writeNodes(p *page) {
 		p.line("    priority: "+strconv.Itoa(n.priority.v), priorityFrom(n))
 	}
 	if len(c.cluster.nodes) < minNodes {
-		p.remark("  ", "OPEN STEP: the third node, without which this file is refused. Two nodes cannot tell a dead peer from a broken network, which is how a pair "+
+		p.remark("  ", "OPEN STEP: the third node, without which the others never form a cluster. Two nodes cannot tell a dead peer from a broken network, which is how a pair "+
 			"ends with two MASTERs. A small instance in a third zone will do; as a witness it only votes. Fill in and remove the # in front:")
 		p.line("  # - name: NAME", "")
 		p.line(fmt.Sprintf("  #   address: ADDRESS:%d", Port), "")

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"crypto/x509"
+	"fmt"
 	"strings"
 	"syscall"
 	"time"
@@ -69,6 +70,14 @@ func awsAilments() []ailment {
 			c.lab.ShiftEC2Clock(7 * time.Minute)
 			return func() { c.lab.ShiftEC2Clock(0) }
 		}, check: "clock", says: "behind EC2's"},
+		{name: "the second of two allocation ids is wrong", node: backup, file: withSecond("eipalloc-0123456789abcdef0"),
+			check: "address", about: "eipalloc-0123456789abcdef0", says: "does not exist"},
+		{name: "the interface lacks the second private address", node: backup, file: func(c *clinic, n *lab.Node) string {
+			return strings.ReplaceAll(withSecond(lab.OtherAllocationID)(c, n), ".112]", ".99]")
+		}, check: "interface", says: "10.20.0.99"},
+		{name: "IAM does not allow DescribeInstances", node: backup, file: discovered("hacluster=lab"), harm: denied("DescribeInstances"),
+			check: "discovery", about: "ec2:DescribeInstances", says: "UnauthorizedOperation"},
+		{name: "the instance does not have the tag", node: backup, file: discovered("hacluster=lab"), check: "discovery", says: "does not have the tag"},
 		{name: "EC2 is not reached", node: backup, harm: severed(func(_ *clinic, n *lab.Node) vnet.Path { return lab.EC2Path(n.Name) }),
 			check: "ec2", says: "describe address"},
 	}
@@ -130,6 +139,27 @@ func replaced(old, now string) func(*clinic, *lab.Node) string {
 			c.t.Fatalf("the configuration has no %q:\n%s", old, text)
 		}
 		return strings.ReplaceAll(text, old, now)
+	}
+}
+
+// withSecond adds an Elastic IP, which belongs to the second private address of each node.
+func withSecond(id string) func(*clinic, *lab.Node) string {
+	return func(c *clinic, n *lab.Node) string {
+		text := strings.ReplaceAll(c.config(n), "allocation_id: "+lab.AllocationID, "allocation_ids: ["+lab.AllocationID+", "+id+"]")
+		for i, m := range c.nodes {
+			text = strings.ReplaceAll(text, fmt.Sprintf("priority: %d}", m.Priority),
+				fmt.Sprintf("priority: %d, private_ips: [%s, 10.20.0.%d]}", m.Priority, m.Address.Addr(), 111+i))
+		}
+		return text
+	}
+}
+
+// discovered has a tag in place of the nodes.
+func discovered(tag string) func(*clinic, *lab.Node) string {
+	return func(c *clinic, n *lab.Node) string {
+		head, rest, _ := strings.Cut(strings.Replace(c.config(n), "node: "+n.Name+"\n", "", 1), "nodes:")
+		_, tail, _ := strings.Cut(rest, "tls: {")
+		return head + "discovery: {tag: " + tag + "}\ntls: {" + tail
 	}
 }
 
