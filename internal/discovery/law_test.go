@@ -140,16 +140,16 @@ func (w *world) judgeRemoval(name string) {
 	if m.Reachable || w.sightings[name] > 0 || ever && w.now-seen < period || w.trouble >= 0 && w.now-w.trouble < period {
 		w.Fatalf("%+v is removed at %v; last seen %v, last trouble %v", m, w.now, seen, w.trouble)
 	}
-	before, _ := count(w.members)
+	before, _, _ := count(w.members)
 	w.members = slices.Delete(w.members, at, at+1)
 	if !m.Voter {
 		return
 	}
 	w.removals = slices.DeleteFunc(w.removals, func(t time.Duration) bool { return w.now-t >= period })
 	w.removals = append(w.removals, w.now)
-	voters, live := count(w.members)
-	if voters < 3 || live <= voters/2 || live <= before/2 {
-		w.Fatalf("%s is removed at %v: of %d voters %d live now", name, w.now, voters, live)
+	voters, live, standby := count(w.members)
+	if voters+standby < 3 || live <= voters/2 || live <= before/2 {
+		w.Fatalf("%s is removed at %v: of %d voters %d live now, and %d more wait for a vote", name, w.now, voters, live, standby)
 	}
 	if most := (voters + len(w.removals) - 1) / 2; len(w.removals) > most {
 		w.Fatalf("%d removals within %v, of %d voters", len(w.removals), period, voters+len(w.removals))
