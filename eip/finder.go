@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -31,7 +32,8 @@ type Instance struct {
 	ID               string // i-...
 	AvailabilityZone string
 	Launched         time.Time
-	// Addresses are its private IPv4 addresses; the first one is the primary one of the primary network interface.
+	// Addresses are its private IPv4 addresses: the primary one of the primary network interface, then the others in ascending order. EC2
+	// promises none, and all nodes have to see the same.
 	Addresses []netip.Addr
 }
 
@@ -115,14 +117,25 @@ func (f *Finder) page(ctx context.Context, pages *ec2.DescribeInstancesPaginator
 	var found []Instance
 	for _, r := range out.Reservations {
 		for _, i := range r.Instances {
-			// The filter said so; an endpoint that knows no filters would say all.
-			if i.State == nil || i.State.Name != types.InstanceStateNameRunning || !f.tagged(i.Tags) {
-				return nil, errors.New("the answer contains instances that were not asked for")
+			if err := f.check(i); err != nil {
+				return nil, err
 			}
 			found = append(found, instanceOf(i))
 		}
 	}
 	return found, nil
+}
+
+// check refuses what was not asked for, and what cannot be EC2's. The filter said the former; an endpoint that knows no filters would say all.
+func (f *Finder) check(i types.Instance) error {
+	id := aws.ToString(i.InstanceId)
+	switch {
+	case i.State == nil || i.State.Name != types.InstanceStateNameRunning || !f.tagged(i.Tags):
+		return errors.New("the answer contains instances that were not asked for")
+	case id == "" || !plausibleID(id):
+		return fmt.Errorf("the answer tells of %.40q, which is no id of an instance", id)
+	}
+	return nil
 }
 
 func (f *Finder) tagged(tags []types.Tag) bool {
@@ -140,16 +153,19 @@ func instanceOf(i types.Instance) Instance {
 		found.AvailabilityZone = aws.ToString(i.Placement.AvailabilityZone)
 	}
 	primary := parseAddr(i.PrivateIpAddress)
-	if primary.IsValid() {
-		found.Addresses = append(found.Addresses, primary)
-	}
+	var others []netip.Addr
 	for _, nic := range i.NetworkInterfaces {
 		for _, a := range nic.PrivateIpAddresses {
 			if ip := parseAddr(a.PrivateIpAddress); ip.IsValid() && ip != primary {
-				found.Addresses = append(found.Addresses, ip)
+				others = append(others, ip)
 			}
 		}
 	}
+	slices.SortFunc(others, netip.Addr.Compare)
+	if primary.IsValid() {
+		found.Addresses = append(found.Addresses, primary)
+	}
+	found.Addresses = append(found.Addresses, others...)
 	return found
 }
 
