@@ -86,12 +86,12 @@ func (f *recoverFlags) run(ctx context.Context, out io.Writer, in io.Reader) (er
 	if err := f.confirm(out, in, cfg.Cluster.Name); err != nil {
 		return err
 	}
-	state.Recover(fsm.NodeName(cfg.Node), time.Now().UnixMilli(), "the quorum of "+strings.Join(r.Voters(), ", ")+" was lost")
-	bytes, err := state.Snapshot()
+	state.Recover(fsm.NodeName(cfg.Node), allocationIDs(cfg), time.Now().UnixMilli(), "the quorum of "+strings.Join(r.Voters(), ", ")+" was lost")
+	snapshot, err := state.Snapshot()
 	if err != nil {
 		return err
 	}
-	backup, err := r.Commit(bytes)
+	backup, err := r.Commit(snapshot)
 	if err != nil {
 		return err
 	}
