@@ -16,10 +16,10 @@ import (
 	"github.com/hacluster/hacluster/internal/boottime"
 	"github.com/hacluster/hacluster/internal/config"
 	"github.com/hacluster/hacluster/internal/controller"
+	"github.com/hacluster/hacluster/internal/discovery"
 	"github.com/hacluster/hacluster/internal/hooks"
 	"github.com/hacluster/hacluster/internal/keyring"
 	"github.com/hacluster/hacluster/internal/metrics"
-	"github.com/hacluster/hacluster/internal/sdnotify"
 )
 
 // startWithin bounds what is looked up and tried before the agent takes part: IMDS and the DryRuns.
@@ -42,11 +42,17 @@ func agentCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			again := &reloader{load: load, running: cfg, log: log, level: level}
-			if cfg.Discovery != nil {
-				return runDiscovered(cmd.Context(), cfg, again)
+			s, err := newService(log)
+			if err != nil {
+				return err
 			}
-			return runAgent(cmd.Context(), cfg, again)
+			again := &reloader{load: load, running: cfg, log: log, level: level}
+			return s.run(cmd.Context(), func(ctx context.Context) error {
+				if cfg.Discovery != nil {
+					return runDiscovered(ctx, cfg, again, s)
+				}
+				return runAgent(ctx, cfg, again, s)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "/etc/hacluster/hacluster.yaml", "configuration file")
@@ -56,7 +62,7 @@ func agentCommand() *cobra.Command {
 
 // runAgent opens everything first, so that what is missing is said before the node takes part, then runs it all. with adds what not every
 // agent has.
-func runAgent(ctx context.Context, cfg config.Config, again *reloader, with ...func(*agent)) error {
+func runAgent(ctx context.Context, cfg config.Config, again *reloader, s *service, with ...func(*agent)) error {
 	log := again.log
 	for _, w := range cfg.Warnings() {
 		log.Warn(w)
@@ -64,15 +70,11 @@ func runAgent(ctx context.Context, cfg config.Config, again *reloader, with ...f
 	if err := hideMemory(); err != nil {
 		return err
 	}
-	manager, err := sdnotify.FromEnvironment(log)
-	if err != nil {
-		return err
-	}
 	a, err := openAgent(ctx, cfg, again)
 	if err != nil {
 		return err
 	}
-	a.manager = manager
+	a.service = s
 	for _, add := range with {
 		add(a)
 	}
@@ -87,18 +89,17 @@ func runAgent(ctx context.Context, cfg config.Config, again *reloader, with ...f
 
 // agent is everything that runs on a node.
 type agent struct {
-	raft   *election.Node
-	driver *controller.Driver
-	admin  *adminapi.Server
-	ec2    runner // keeps the way to EC2 warm; nil on a witness
-	health runner // nil on a witness
-	wire   runner // nil on a witness
-	web    runner // nil: there are no pages
-	hooks  *hooks.Runner
-	keys   *keyring.Keyring // nil: the nodes talk over plain TCP
-	again  *reloader
-	// manager is systemd, or nobody.
-	manager   *sdnotify.Manager
+	raft      *election.Node
+	driver    *controller.Driver
+	admin     *adminapi.Server
+	ec2       runner // keeps the way to EC2 warm; nil on a witness
+	health    runner // nil on a witness
+	wire      runner // nil on a witness
+	web       runner // nil: there are no pages
+	hooks     *hooks.Runner
+	keys      *keyring.Keyring // nil: the nodes talk over plain TCP
+	again     *reloader
+	service   *service
 	discovery runner // nil: the nodes are configured
 
 	metrics *metrics.Metrics
@@ -114,7 +115,9 @@ func (a *agent) run(stop context.Context) error {
 	var g errgroup.Group
 	g.Go(func() error { return a.hooks.Run(notifying) })
 	err := a.serve(stop)
-	a.manager.Stopping()
+	if !errors.Is(err, discovery.ErrMoved) { // then another agent takes its place
+		a.service.manager.Stopping()
+	}
 	ended()
 	return errors.Join(err, g.Wait())
 }
@@ -123,6 +126,7 @@ func (a *agent) run(stop context.Context) error {
 func (a *agent) serve(stop context.Context) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(stop))
 	defer cancel()
+	defer a.service.watch(a.driver)()
 	g, ctx := errgroup.WithContext(base)
 	g.Go(func() error { return named("raft", a.raft.Run(ctx)) })
 	g.Go(func() error { return a.admin.Run(ctx) })
@@ -142,8 +146,7 @@ func (a *agent) serve(stop context.Context) error {
 		defer context.AfterFunc(stop, end)()
 		return a.driver.Run(driving)
 	})
-	g.Go(func() error { return a.manager.Watch(ctx, a.driver.Alive) })
-	a.manager.Ready()
+	a.service.manager.Ready()
 	return g.Wait()
 }
 
