@@ -110,15 +110,16 @@ type runner interface{ Run(context.Context) error }
 
 // run ends in this order: the driver hands over, everything else stops, the last hooks run.
 func (a *agent) run(stop context.Context) error {
-	notifying, ended := context.WithCancel(context.WithoutCancel(stop))
-	defer ended()
+	notifying, ended := context.WithCancelCause(context.WithoutCancel(stop))
 	var g errgroup.Group
 	g.Go(func() error { return a.hooks.Run(notifying) })
 	err := a.serve(stop)
-	if !errors.Is(err, discovery.ErrMoved) { // then another agent takes its place
+	if errors.Is(err, discovery.ErrMoved) {
+		ended(hooks.ErrReplaced)
+	} else {
 		a.service.manager.Stopping()
+		ended(nil)
 	}
-	ended()
 	return errors.Join(err, g.Wait())
 }
 
