@@ -141,7 +141,7 @@ func fitness(n fsm.Node) int {
 	switch {
 	case n.Witness:
 		return 0
-	case !n.Candidate() || !n.EC2:
+	case !n.Candidate():
 		return 1
 	default:
 		return 2
