@@ -110,10 +110,6 @@ func TestFindAllOrNothing(t *testing.T) {
 		expectNothing(t, answers(t, `<reservationSet><item><instancesSet><item><instanceId>i-1</instanceId><instanceState><name>running</name></instanceState>`+
 			`</item></instancesSet></item></reservationSet>`), "not asked for")
 	})
-	t.Run("an id that is none of EC2's", func(t *testing.T) {
-		expectNothing(t, answers(t, instanceText("i-1, and all others", "")), "no id of an instance")
-		expectNothing(t, answers(t, instanceText("", "")), "no id of an instance")
-	})
 	t.Run("pages without an end", func(t *testing.T) {
 		n := 0
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -182,7 +178,7 @@ func TestTheOrderOfAddresses(t *testing.T) {
 		nic("10.1.0.9", "10.1.0.4") + nic("10.9.0.2", "10.9.0.3"),
 		nic("10.9.0.3", "10.9.0.2") + nic("10.1.0.4", "10.1.0.9"),
 	} {
-		found, err := newFinder(t, answers(t, instanceText("i-1", nics))).Find(t.Context())
+		found, err := newFinder(t, answers(t, instanceText(nics))).Find(t.Context())
 		if err != nil || len(found) != 1 || !slices.Equal(found[0].Addresses, want) {
 			t.Errorf("found %v, error %v; want the addresses %v", found, err, want)
 		}
@@ -190,8 +186,8 @@ func TestTheOrderOfAddresses(t *testing.T) {
 }
 
 // instanceText is one running instance with the tag and the primary address 10.1.0.9.
-func instanceText(id, nics string) string {
-	return "<reservationSet><item><instancesSet><item><instanceId>" + id + "</instanceId><instanceState><name>running</name></instanceState>" +
+func instanceText(nics string) string {
+	return "<reservationSet><item><instancesSet><item><instanceId>i-1</instanceId><instanceState><name>running</name></instanceState>" +
 		"<tagSet><item><key>hacluster</key><value>edge-1</value></item></tagSet><privateIpAddress>10.1.0.9</privateIpAddress>" +
 		"<networkInterfaceSet>" + nics + "</networkInterfaceSet></item></instancesSet></item></reservationSet>"
 }
