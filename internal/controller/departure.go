@@ -309,6 +309,8 @@ func (c *Core) mayReceive(to fsm.NodeName) error {
 		return fmt.Errorf("%s does not reach EC2", to)
 	case !slices.Contains(c.placement.reachable, to):
 		return fmt.Errorf("%s does not answer this leader", to)
+	case len(c.placement.voters) > 0 && !slices.Contains(c.placement.voters, to):
+		return fmt.Errorf("%s has no vote yet, so it cannot lead: 'hacluster members' shows when it has", to)
 	}
 	return nil
 }
