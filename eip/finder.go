@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -29,7 +30,8 @@ type Instance struct {
 	ID               string // i-...
 	AvailabilityZone string
 	Launched         time.Time
-	// Addresses are its private IPv4 addresses; the first one is the primary one of the primary network interface.
+	// Addresses are its private IPv4 addresses: the primary one of the primary network interface, then the others in ascending order. EC2
+	// promises none, and all nodes have to see the same.
 	Addresses []netip.Addr
 }
 
@@ -127,16 +129,19 @@ func instanceOf(i types.Instance) Instance {
 		found.AvailabilityZone = aws.ToString(i.Placement.AvailabilityZone)
 	}
 	primary := parseAddr(i.PrivateIpAddress)
-	if primary.IsValid() {
-		found.Addresses = append(found.Addresses, primary)
-	}
+	var others []netip.Addr
 	for _, nic := range i.NetworkInterfaces {
 		for _, a := range nic.PrivateIpAddresses {
 			if ip := parseAddr(a.PrivateIpAddress); ip.IsValid() && ip != primary {
-				found.Addresses = append(found.Addresses, ip)
+				others = append(others, ip)
 			}
 		}
 	}
+	slices.SortFunc(others, netip.Addr.Compare)
+	if primary.IsValid() {
+		found.Addresses = append(found.Addresses, primary)
+	}
+	found.Addresses = append(found.Addresses, others...)
 	return found
 }
 

@@ -160,3 +160,34 @@ func expectNothing(t *testing.T, url, want string) {
 		t.Errorf("found %v, error %v; want nothing and %q", found, err, want)
 	}
 }
+
+// TestTheOrderOfAddresses is the same at each read and on each node, whatever EC2 says: one of them is the node's VRRP address.
+func TestTheOrderOfAddresses(t *testing.T) {
+	nic := func(addresses ...string) string {
+		var list strings.Builder
+		for _, a := range addresses {
+			fmt.Fprintf(&list, "<item><privateIpAddress>%s</privateIpAddress></item>", a)
+		}
+		return "<item><privateIpAddressesSet>" + list.String() + "</privateIpAddressesSet></item>"
+	}
+	var want []netip.Addr
+	for _, a := range []string{"10.1.0.9", "10.1.0.4", "10.9.0.2", "10.9.0.3"} {
+		want = append(want, netip.MustParseAddr(a))
+	}
+	for _, nics := range []string{
+		nic("10.1.0.9", "10.1.0.4") + nic("10.9.0.2", "10.9.0.3"),
+		nic("10.9.0.3", "10.9.0.2") + nic("10.1.0.4", "10.1.0.9"),
+	} {
+		found, err := newFinder(t, answers(t, instanceText(nics))).Find(t.Context())
+		if err != nil || len(found) != 1 || !slices.Equal(found[0].Addresses, want) {
+			t.Errorf("found %v, error %v; want the addresses %v", found, err, want)
+		}
+	}
+}
+
+// instanceText is one running instance with the tag and the primary address 10.1.0.9.
+func instanceText(nics string) string {
+	return "<reservationSet><item><instancesSet><item><instanceId>i-1</instanceId><instanceState><name>running</name></instanceState>" +
+		"<tagSet><item><key>hacluster</key><value>edge-1</value></item></tagSet><privateIpAddress>10.1.0.9</privateIpAddress>" +
+		"<networkInterfaceSet>" + nics + "</networkInterfaceSet></item></instancesSet></item></reservationSet>"
+}

@@ -238,8 +238,8 @@ func (n *Node) admit(ctx context.Context, r *raft.Raft, join joinRequest) (waiti
 		return "", err
 	}
 	defer leave()
-	if err := n.removeOlder(ctx, r, join); err != nil {
-		return "", err
+	if waiting, err := n.removeOlder(ctx, r, join); waiting != "" || err != nil {
+		return waiting, err
 	}
 	address := serverAddress(join.Address, join.ServerID)
 	member, ok := findServer(r, join.ServerID)
@@ -270,18 +270,23 @@ func (n *Node) admit(ctx context.Context, r *raft.Raft, join joinRequest) (waiti
 	return "", nil
 }
 
-// removeOlder removes the incarnations that a joiner replaces: it was asked at its address, so they are gone.
-func (n *Node) removeOlder(ctx context.Context, r *raft.Raft, join joinRequest) error {
+// removeOlder removes the incarnations that a joiner replaces: it was asked at its address, so they are gone. One that lives on at another
+// address has to stay as long as its vote is needed, which is what the joiner waits for then.
+func (n *Node) removeOlder(ctx context.Context, r *raft.Raft, join joinRequest) (waiting string, err error) {
 	for _, old := range servers(r) {
 		if nodeName(old.ID) != join.Node || old.ID == join.ServerID {
 			continue
 		}
+		if err := n.CheckRemoval(ctx, join.Node); err != nil {
+			return err.Error(), nil
+		}
 		n.log.Info("removing the lost incarnation of a node", zap.String(keyPeer, join.Node), zap.String(keyServerID, string(old.ID)))
 		if err := wait(ctx, r.RemoveServer(old.ID, 0, joinTimeout)); err != nil {
-			return fmt.Errorf("remove %s: %w", old.ID, err)
+			return "", fmt.Errorf("remove %s: %w", old.ID, err)
 		}
+		delete(n.admission.joiners, old.ID)
 	}
-	return nil
+	return "", nil
 }
 
 func findServer(r *raft.Raft, id raft.ServerID) (raft.Server, bool) {

@@ -252,6 +252,29 @@ func TestAMachineElsewhereTakesAName(t *testing.T) {
 	}
 }
 
+// TestALiveIncarnationGoesOnceItsVoteIsNotNeeded: a machine elsewhere takes the name of one that still runs, against what people are told. To take
+// the old one out of the voters while a third node is away would end the cluster.
+func TestALiveIncarnationGoesOnceItsVoteIsNotNeeded(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, steady)
+	c.start()
+	c.nodes["node-a"].lead(t)
+	c.stop("node-b")
+	c.apply("before")
+	address := freeAddresses(t, 1)[0]
+	c.admit("node-c", address)
+	twin := c.config("node-c")
+	twin.DataDir, twin.Peers = t.TempDir(), []Peer{{Name: "node-c", Address: address}, {Name: "node-a", Address: c.config("node-a").address()}}
+	elsewhere := start(t, twin)
+	elsewhere.expectPhase(t, "joining", "would leave 1 of 2 voters alive", "node-b does not answer")
+	c.apply("there is still a quorum")
+	c.start("node-b")
+	c.ends("node-c")
+	c.nodes["node-c"] = elsewhere
+	c.expectVoters("node-a", "node-b", "node-c")
+	c.apply("after")
+}
+
 // TestAnOldLogMeetsAnUnknownLeader: while a node was away, the cluster has grown, and one of the new nodes leads. Its configuration and its
 // log know nothing of that one, whose certificate it sees for the first time; the others tell.
 func TestAnOldLogMeetsAnUnknownLeader(t *testing.T) {

@@ -331,24 +331,30 @@ func TestObjectionsToARecovery(t *testing.T) {
 		return Survivor{Name: name, Voter: true, Last: Position{Term: term, Index: index}}
 	}
 	for name, test := range map[string]struct {
-		voters int
+		voters string
 		survey []Survivor
 		want   []string
 	}{
-		"nobody answers":                   {3, []Survivor{{Name: "node-b", Silent: "no answer"}}, nil},
-		"one of two others lives":          {3, []Survivor{voter("node-b", 7, 90)}, []string{"not lost", "node-a, node-b are 2 of 3"}},
-		"one of four others, and older":    {5, []Survivor{voter("node-b", 7, 99)}, nil},
-		"one of four others, and equal":    {5, []Survivor{voter("node-b", 7, 100)}, nil},
-		"one of four others knows more":    {5, []Survivor{voter("node-b", 7, 101)}, []string{"node-b knows more", "entry 101 of term 7", "recover there"}},
-		"a shorter log of a later term":    {5, []Survivor{voter("node-b", 8, 90)}, []string{"node-b knows more"}},
-		"the best of several is named":     {7, []Survivor{voter("node-b", 7, 101), voter("node-c", 7, 103)}, []string{"node-c knows more"}},
-		"it was done already":              {1, []Survivor{{Name: "node-b", Silent: "no answer"}}, []string{"node-a is the only voter already", "start the agent"}},
-		"an empty node is no survivor":     {3, []Survivor{{Name: "node-b"}, {Name: "node-c"}}, nil},
-		"somebody recovered already":       {3, []Survivor{{Name: "node-b", LeftUs: true}}, []string{"recovered already", "node-b"}},
-		"what a stranger's log says is no": {5, []Survivor{{Name: "node-b", Last: Position{Term: 9, Index: 900}}}, nil},
+		"nobody answers":                   {"abc", []Survivor{{Name: "node-b", Silent: "no answer"}}, nil},
+		"one of two others lives":          {"abc", []Survivor{voter("node-b", 7, 90)}, []string{"not lost", "node-a, node-b are 2 of 3"}},
+		"one of four others, and older":    {"abcde", []Survivor{voter("node-b", 7, 99)}, nil},
+		"one of four others, and equal":    {"abcde", []Survivor{voter("node-b", 7, 100)}, nil},
+		"one of four others knows more":    {"abcde", []Survivor{voter("node-b", 7, 101)}, []string{"node-b knows more", "entry 101 of term 7", "recover there"}},
+		"a shorter log of a later term":    {"abcde", []Survivor{voter("node-b", 8, 90)}, []string{"node-b knows more"}},
+		"the best of several is named":     {"abcdefg", []Survivor{voter("node-b", 7, 101), voter("node-c", 7, 103)}, []string{"node-c knows more"}},
+		"it was done already":              {"a", []Survivor{{Name: "node-b", Silent: "no answer"}}, []string{"node-a is the only voter already", "start the agent"}},
+		"an empty node is no survivor":     {"abc", []Survivor{{Name: "node-b"}, {Name: "node-c"}}, nil},
+		"somebody recovered already":       {"abc", []Survivor{{Name: "node-b", LeftUs: true}}, []string{"recovered already", "node-b"}},
+		"a node without a vote survives":   {"bcd", []Survivor{voter("node-b", 7, 100)}, nil},
+		"it, and a quorum":                 {"bcd", []Survivor{voter("node-b", 7, 9), voter("node-c", 7, 9)}, []string{"not lost", "node-b, node-c are 2 of 3"}},
+		"what a stranger's log says is no": {"abcde", []Survivor{{Name: "node-b", Last: Position{Term: 9, Index: 900}}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := object("node-a", own, test.voters, test.survey)
+			var voters []string
+			for _, letter := range test.voters {
+				voters = append(voters, "node-"+string(letter))
+			}
+			err := object("node-a", own, voters, test.survey)
 			if len(test.want) == 0 {
 				if err != nil {
 					t.Errorf("objects: %v", err)

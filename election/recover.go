@@ -187,11 +187,14 @@ func (r *Recovery) Survey(ctx context.Context) []Survivor {
 
 // Object says why recovery on this node would be wrong as far as those who answered know; nil if nothing speaks against it.
 func (r *Recovery) Object(survey []Survivor) error {
-	return object(r.node.self.Node, r.last, len(r.Voters()), survey)
+	return object(r.node.self.Node, r.last, r.Voters(), survey)
 }
 
-func object(self string, last Position, voters int, survey []Survivor) error {
-	alive := []string{self}
+func object(self string, last Position, voters []string, survey []Survivor) error {
+	var alive []string
+	if slices.Contains(voters, self) { // it may be one that has no vote yet, and has the log all the same
+		alive = append(alive, self)
+	}
 	best, bestName := last, ""
 	for _, s := range survey {
 		switch {
@@ -206,11 +209,11 @@ func object(self string, last Position, voters int, survey []Survivor) error {
 		}
 	}
 	switch {
-	case voters == 1 && len(alive) == 1:
+	case slices.Equal(voters, []string{self}):
 		return fmt.Errorf("%s is the only voter already: start the agent here, and then the others", self)
-	case len(alive) > voters/2:
+	case len(alive) > len(voters)/2:
 		return fmt.Errorf("the quorum is not lost: %s are %d of %d voters: start the agent here, and wait for a leader",
-			strings.Join(alive, ", "), len(alive), voters)
+			strings.Join(alive, ", "), len(alive), len(voters))
 	case bestName != "":
 		return fmt.Errorf("%s knows more: its log ends at %v, that of this node at %v: recover there", bestName, best, last)
 	}

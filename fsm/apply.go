@@ -135,7 +135,7 @@ func (s *State) claim(c Claim) Result {
 	}
 	a := s.Addresses[c.AllocationID].clone()
 	granted := GrantedClaim{Index: s.Index, Term: s.Term, Node: c.Node, Fencing: c.Fencing}
-	granted.Clean = a.Claim == nil || a.Claim.Clean && (a.Claim.Released || a.Claim.Node == c.Node)
+	granted.Clean = a.clean(c.Node)
 	if d := a.grant(&granted, c); d != "" {
 		return denied(d)
 	}
@@ -144,6 +144,14 @@ func (s *State) claim(c Claim) Result {
 	s.record(Transition{UnixMilli: c.UnixMilli, Address: c.AllocationID, Event: "claim granted", Node: c.Node,
 		Mode: granted.Mode, Association: c.Association, Reason: c.Reason})
 	return Result{Grant: Grant{Index: s.Index, Mode: granted.Mode, Displaces: granted.Displaces, Clean: granted.Clean}}
+}
+
+// clean as in GrantedClaim, for a claim of node's.
+func (a *Address) clean(node NodeName) bool {
+	if a.Claim == nil {
+		return !a.Uncertain
+	}
+	return a.Claim.Clean && (a.Claim.Released || a.Claim.Node == node)
 }
 
 func (a *Address) grant(g *GrantedClaim, c Claim) Denial {

@@ -8,9 +8,13 @@ package fsm
 //   - an atomic call counts as out, so that everything is compare-and-set, and guarded, until a guard is done;
 //   - the association, and whatever else is found before this cluster has made one of its own, may be disassociated by a call in flight.
 //
-// Other nodes are unfit until they report. unixMilli and reason are for the history.
-func (s *State) Recover(node NodeName, unixMilli int64, reason string) {
+// The cluster manages these addresses, of which this state may have known nothing yet. Other nodes are unfit until they report; this one belongs
+// to its own cluster, even if it had been removed. unixMilli and reason are for the history.
+func (s *State) Recover(node NodeName, addresses []AllocationID, unixMilli int64, reason string) {
 	s.Level = max(s.Level, 2) // which knows Uncertain; nobody of an older build is left to be asked
+	for _, id := range addresses {
+		s.Addresses[id] = s.Addresses[id]
+	}
 	for id, a := range s.Addresses {
 		a = a.clone()
 		if a.Claim != nil {
@@ -22,6 +26,7 @@ func (s *State) Recover(node NodeName, unixMilli int64, reason string) {
 		a.Attempts = append(a.Attempts, Attempt{Claim: s.Index + 1, Term: s.Term, Node: a.Holder})
 		s.Addresses[id] = a
 	}
+	delete(s.Removed, node)
 	for name, n := range s.Nodes {
 		if name != node {
 			n.Healthy, n.EC2, n.Reason = false, false, "not heard of since the recovery"

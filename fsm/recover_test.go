@@ -10,7 +10,7 @@ import (
 func recovered(t *testing.T, holder NodeName, f Fencing) *cluster {
 	c := newCluster(t)
 	c.holds(holder, f, "x1")
-	c.state.Recover("a", 1, "the operator says so")
+	c.state.Recover("a", nil, 1, "the operator says so")
 	c.term++
 	return c
 }
@@ -42,7 +42,7 @@ func TestClaimsAfterARecovery(t *testing.T) {
 			c := newCluster(t)
 			c.holds("b", tt.fencing, "x1")
 			tt.before(c)
-			c.state.Recover("a", 1, "the operator says so")
+			c.state.Recover("a", nil, 1, "the operator says so")
 			c.term++
 			c.want(tt.claim(c), "", tt.mode, tt.displaces)
 		})
@@ -76,11 +76,46 @@ func TestAnAnswerOfThePastEndsNoGuard(t *testing.T) {
 	c.holds("b", Balanced, "x1")
 	c.release("b", true)
 	c.claim("a", Balanced, Handover) // the newest entry that the survivor has
-	c.state.Recover("a", 1, "")
+	c.state.Recover("a", nil, 1, "")
 	c.term++
 	c.confirm("a", "x2")
 	if a := c.state.Addresses[eip]; len(a.Attempts) != 1 {
 		t.Errorf("attempts %+v, want the lost one", a.Attempts)
+	}
+}
+
+// TestAnAddressOfWhichTheSurvivorKnowsNothing: the first claim of all may be among what is lost, its calls in flight, its reign on the wire (I2, I3).
+func TestAnAddressOfWhichTheSurvivorKnowsNothing(t *testing.T) {
+	for _, f := range []Fencing{Strict, Balanced} {
+		c := newCluster(t)
+		c.state.Recover("a", []AllocationID{eip}, 1, "")
+		c.term++
+		r := c.claimRead("a", f, Adopt, "x7")
+		if f == Strict {
+			c.want(r, "", Takeover, "x7")
+		} else {
+			c.want(r, "", Adopt, "")
+		}
+		if a := c.state.Addresses[eip]; r.Grant.Clean || a.Fates["x7"] != Contested || !a.Guarded() {
+			t.Errorf("%s: granted %+v of %+v: a call of the past is not counted with", f, r.Grant, a)
+		}
+	}
+}
+
+// TestTheSurvivorBelongsToItsOwnCluster, though the last thing that it has heard of the old one was its own removal.
+func TestTheSurvivorBelongsToItsOwnCluster(t *testing.T) {
+	c := newCluster(t)
+	c.state.Level = 2
+	for _, name := range []NodeName{"a", "b"} {
+		c.apply(RemoveNode{Origin: c.origin(), Node: name})
+	}
+	c.state.Recover("a", nil, 1, "")
+	c.term++
+	if r := c.apply(UpsertNode{Origin: c.origin(), Node: Attributes{Name: "a", Address: "10.0.0.1:1"}}); r.Denied != "" {
+		t.Errorf("the survivor's word about itself: %s", r.Denied)
+	}
+	if r := c.apply(UpsertNode{Origin: c.origin(), Node: Attributes{Name: "b", Address: "10.0.0.2:1"}}); r.Denied != DeniedRemoved {
+		t.Errorf("that of another removed node: %q, want %q", r.Denied, DeniedRemoved)
 	}
 }
 
@@ -95,7 +130,7 @@ func TestARecoveryKeepsTheRest(t *testing.T) {
 	c.holds("a", Balanced, "x2")
 	c.release("a", true)
 	before := c.state.Clone()
-	c.state.Recover("a", 1700000000000, "the others are gone")
+	c.state.Recover("a", []AllocationID{eip}, 1700000000000, "the others are gone")
 	got, want := c.state.Clone(), before.Clone()
 	want.Level = 2
 	for _, name := range []NodeName{"b", "c"} {

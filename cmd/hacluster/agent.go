@@ -20,24 +20,17 @@ import (
 	"github.com/hacluster/hacluster/internal/hooks"
 	"github.com/hacluster/hacluster/internal/keyring"
 	"github.com/hacluster/hacluster/internal/metrics"
-	"github.com/hacluster/hacluster/internal/sdnotify"
 )
 
 // startWithin bounds what is looked up and tried before the agent takes part: IMDS and the DryRuns.
 const startWithin = 20 * time.Second
 
-// statusMisconfigured is EX_CONFIG of sysexits.h: the configuration cannot be used, and to try again does not make it better. The unit
-// does not start such an agent again (RestartPreventExitStatus).
-const statusMisconfigured = 78
-
 func agentCommand() *cobra.Command {
 	var file, node string
 	cmd := &cobra.Command{
-		Use:   "agent --config FILE",
-		Short: "Run this node",
-		Long: "Run this node until it is told to end (SIGTERM, SIGINT); SIGHUP is 'hacluster reload'.\n\n" +
-			"The exit status is 0 after a stop, 78 if the configuration cannot be used, and 1 if something else went wrong, which may be over when it is\n" +
-			"started again: the last line says what.",
+		Use:     "agent --config FILE",
+		Short:   "Run this node",
+		Long:    "Run this node until it is told to end (SIGTERM, SIGINT); SIGHUP is 'hacluster reload'.",
 		Example: "  hacluster agent --config /etc/hacluster/hacluster.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -50,22 +43,29 @@ func agentCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			again := &reloader{load: load, running: cfg, log: log, level: level}
-			if cfg.Discovery != nil {
-				return runDiscovered(cmd.Context(), cfg, again)
+			s, err := newService(log)
+			if err != nil {
+				return err
 			}
-			return runAgent(cmd.Context(), cfg, again)
+			again := &reloader{load: load, running: cfg, log: log, level: level}
+			return s.run(cmd.Context(), func(ctx context.Context) error {
+				if cfg.Discovery != nil {
+					return runDiscovered(ctx, cfg, again, s)
+				}
+				return runAgent(ctx, cfg, again, s)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "/etc/hacluster/hacluster.yaml", "configuration file")
 	cmd.Flags().StringVar(&node, "node", "", "run as this node instead of the one that the file or the hostname names")
-	exits(cmd, "ended by SIGTERM or SIGINT, after it handed over", "ended by an error; the log has the reason, and systemd starts it again", "the command line is wrong")
+	exits(cmd, "ended by SIGTERM or SIGINT, after it handed over", "ended by an error; the log has the reason, and systemd starts it again",
+		"the command line is wrong", fmt.Sprintf("%d  the configuration cannot be used; systemd does not start it again", statusMisconfigured))
 	return cmd
 }
 
 // runAgent opens everything first, so that what is missing is said before the node takes part, then runs it all. with adds what not every
 // agent has.
-func runAgent(ctx context.Context, cfg config.Config, again *reloader, with ...func(*agent)) error {
+func runAgent(ctx context.Context, cfg config.Config, again *reloader, s *service, with ...func(*agent)) error {
 	log := again.log
 	for _, w := range cfg.Warnings() {
 		log.Warn(w)
@@ -73,15 +73,11 @@ func runAgent(ctx context.Context, cfg config.Config, again *reloader, with ...f
 	if err := hideMemory(); err != nil {
 		return err
 	}
-	manager, err := sdnotify.FromEnvironment(log)
-	if err != nil {
-		return err
-	}
 	a, err := openAgent(ctx, cfg, again)
 	if err != nil {
 		return err
 	}
-	a.manager = manager
+	a.service = s
 	for _, add := range with {
 		add(a)
 	}
@@ -96,18 +92,17 @@ func runAgent(ctx context.Context, cfg config.Config, again *reloader, with ...f
 
 // agent is everything that runs on a node.
 type agent struct {
-	raft   *election.Node
-	driver *controller.Driver
-	admin  *adminapi.Server
-	ec2    runner // keeps the way to EC2 warm; nil on a witness
-	health runner // nil on a witness
-	wire   runner // nil on a witness
-	web    runner // nil: there are no pages
-	hooks  *hooks.Runner
-	keys   *keyring.Keyring // nil: the nodes talk over plain TCP
-	again  *reloader
-	// manager is systemd, or nobody.
-	manager   *sdnotify.Manager
+	raft      *election.Node
+	driver    *controller.Driver
+	admin     *adminapi.Server
+	ec2       runner // keeps the way to EC2 warm; nil on a witness
+	health    runner // nil on a witness
+	wire      runner // nil on a witness
+	web       runner // nil: there are no pages
+	hooks     *hooks.Runner
+	keys      *keyring.Keyring // nil: the nodes talk over plain TCP
+	again     *reloader
+	service   *service
 	discovery runner           // nil: the nodes are configured
 	meter     *discovery.Meter // what it came to; nil likewise
 
@@ -119,13 +114,16 @@ type runner interface{ Run(context.Context) error }
 
 // run ends in this order: the driver hands over, everything else stops, the last hooks run.
 func (a *agent) run(stop context.Context) error {
-	notifying, ended := context.WithCancel(context.WithoutCancel(stop))
-	defer ended()
+	notifying, ended := context.WithCancelCause(context.WithoutCancel(stop))
 	var g errgroup.Group
 	g.Go(func() error { return a.hooks.Run(notifying) })
 	err := a.serve(stop)
-	a.manager.Stopping()
-	ended()
+	if errors.Is(err, discovery.ErrMoved) {
+		ended(hooks.ErrReplaced)
+	} else {
+		a.service.manager.Stopping()
+		ended(nil)
+	}
 	return errors.Join(err, g.Wait())
 }
 
@@ -133,6 +131,7 @@ func (a *agent) run(stop context.Context) error {
 func (a *agent) serve(stop context.Context) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(stop))
 	defer cancel()
+	defer a.service.watch(a.driver)()
 	g, ctx := errgroup.WithContext(base)
 	g.Go(func() error { return named("raft", a.raft.Run(ctx)) })
 	g.Go(func() error { return a.admin.Run(ctx) })
@@ -152,8 +151,7 @@ func (a *agent) serve(stop context.Context) error {
 		defer context.AfterFunc(stop, end)()
 		return a.driver.Run(driving)
 	})
-	g.Go(func() error { return a.manager.Watch(ctx, a.driver.Alive) })
-	a.manager.Ready()
+	a.service.manager.Ready()
 	return g.Wait()
 }
 

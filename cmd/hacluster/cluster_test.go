@@ -23,9 +23,10 @@ import (
 // member is one running agent of a cluster on loopback addresses.
 type member struct {
 	node
-	name string
-	cmd  *exec.Cmd
-	log  bytes.Buffer
+	name    string
+	cmd     *exec.Cmd
+	log     bytes.Buffer
+	systemd *systemd // nil: no manager started it
 }
 
 // TestTwoNodesAndAWitness: the third vote for a site of two: it votes, never holds, and needs neither HAProxy nor EC2 nor a raw

@@ -29,7 +29,7 @@ const (
 
 // runDiscovered runs the agent among the instances that carry the tag. Until it has a place in a cluster it begins again whenever others are
 // found: who is to found a cluster together must have found the same.
-func runDiscovered(ctx context.Context, cfg config.Config, again *reloader) error {
+func runDiscovered(ctx context.Context, cfg config.Config, again *reloader, s *service) error {
 	log := again.log
 	scout, err := newScout(ctx, cfg, log)
 	if err != nil {
@@ -50,7 +50,7 @@ func runDiscovered(ctx context.Context, cfg config.Config, again *reloader) erro
 			measured.Finder = a.meter.Measure(scout.Finder)
 			a.discovery = discoverer{agent: a, cfg: found, scout: measured, place: place, log: named}
 		}
-		err = runAgent(ctx, found, &reloader{load: again.loadAs(place), running: found, log: named, level: level}, discover)
+		err = runAgent(ctx, found, &reloader{load: again.loadAs(place), running: found, log: named, level: level}, s, discover)
 		if !errors.Is(err, discovery.ErrMoved) {
 			return err
 		}
@@ -156,8 +156,7 @@ func (r roster) Admit(ctx context.Context, node discovery.Node) error {
 
 // Remove implements discovery.Roster.
 func (r roster) Remove(ctx context.Context, name string) error {
-	_, err := r.driver.RequestRemove(ctx, fsm.NodeName(name))
-	return err
+	return r.driver.RemoveLost(ctx, fsm.NodeName(name), "its instance is gone")
 }
 
 // recalled is the configuration of a stopped agent: discovered nodes are those that it found last.

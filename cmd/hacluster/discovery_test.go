@@ -50,6 +50,11 @@ func TestNodesThatAreFoundFoundACluster(t *testing.T) {
 		return err == nil && s.Held() && s.Leader == holder && candidates(s) == 3
 	})
 
+	t.Run("systemd has not noticed that the early ones began again", func(t *testing.T) {
+		for _, m := range early {
+			m.systemd.expectAlive(t)
+		}
+	})
 	t.Run("a node that knows its place starts without EC2", func(t *testing.T) {
 		must(t, fake.SetFaults([]ec2fake.Fault{{Kind: ec2fake.Deny}}))
 		m := members[0]
@@ -58,6 +63,9 @@ func TestNodesThatAreFoundFoundACluster(t *testing.T) {
 		}
 		must(t, m.cmd.Process.Signal(syscall.SIGTERM))
 		_ = m.cmd.Wait()
+		if n := m.systemd.count("STOPPING=1"); n != 1 {
+			t.Errorf("systemd heard %d times that the agent ends", n)
+		}
 		m.restart()
 		waitFor(t, m.name+" in the cluster", func() bool {
 			s, err := m.status()
@@ -95,6 +103,7 @@ aws: {region: eu-central-1, endpoint: "%s", imds_endpoint: "%s"}
 health: {tcp: {address: "%s"}}
 admin: {socket: %s}
 `, m.data(), port, allocation, endpoint, metadata.URL, haproxy, m.socket())), 0o600))
+	m.systemd = m.listen()
 	m.restart()
 	t.Cleanup(func() {
 		_ = m.cmd.Process.Kill() // by now it has ended, unless the test failed

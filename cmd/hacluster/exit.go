@@ -17,6 +17,10 @@ import (
 const (
 	statusNotDone  = 1 // or something is wrong
 	statusNotTried = 2 // it is not known: wrong command line, no agent, nothing to read
+
+	// statusMisconfigured is EX_CONFIG of sysexits.h: the agent's configuration cannot be used, and to try again does not make it better.
+	// The unit names it, so that systemd does not.
+	statusMisconfigured = 78
 )
 
 // exitError ends a command with a status of its own. Without an error in it, the command has said everything.
@@ -70,13 +74,17 @@ func explain(err error) int {
 	return status
 }
 
-// exits notes what the exit statuses of a command mean, for --help, the man page and docs/CLI.md.
-func exits(cmd *cobra.Command, done, notDone, notTried string) {
+// exits notes what the exit statuses of a command mean, for --help, the man page and docs/CLI.md. own are lines of statuses that no other
+// command has.
+func exits(cmd *cobra.Command, done, notDone, notTried string, own ...string) {
 	text := ""
 	for status, meaning := range []string{done, notDone, notTried} {
 		if meaning != "" {
 			text += fmt.Sprintf("  %d  %s\n", status, meaning)
 		}
+	}
+	for _, line := range own {
+		text += "  " + line + "\n"
 	}
 	cmd.Annotations = map[string]string{manpage.ExitStatus: text}
 }

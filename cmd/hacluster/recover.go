@@ -55,14 +55,8 @@ func recoverCommand() *cobra.Command {
 }
 
 func (f *recoverFlags) run(ctx context.Context, out io.Writer, in io.Reader) (err error) {
-	cfg, err := config.LoadAs(f.file, f.node)
+	cfg, err := f.load()
 	if err != nil {
-		return err
-	}
-	if f.dataDir != "" {
-		cfg.DataDir = f.dataDir
-	}
-	if cfg, err = recalled(cfg); err != nil {
 		return err
 	}
 	r, err := openRecovery(cfg)
@@ -87,17 +81,34 @@ func (f *recoverFlags) run(ctx context.Context, out io.Writer, in io.Reader) (er
 	if err := f.confirm(out, in, cfg.Cluster.Name); err != nil {
 		return err
 	}
-	state.Recover(fsm.NodeName(cfg.Node), time.Now().UnixMilli(), "the quorum of "+strings.Join(r.Voters(), ", ")+" was lost")
-	bytes, err := state.Snapshot()
-	if err != nil {
-		return err
-	}
-	backup, err := r.Commit(bytes)
+	backup, err := goOnAlone(r, cfg, state)
 	if err != nil {
 		return err
 	}
 	printRecovered(out, cfg, backup)
 	return nil
+}
+
+// load reads the configuration of the stopped agent.
+func (f *recoverFlags) load() (config.Config, error) {
+	cfg, err := config.LoadAs(f.file, f.node)
+	if err != nil {
+		return config.Config{}, err
+	}
+	if f.dataDir != "" {
+		cfg.DataDir = f.dataDir
+	}
+	return recalled(cfg)
+}
+
+// goOnAlone makes state the beginning of a cluster of this node's own, and returns where the store of the old one is kept.
+func goOnAlone(r *election.Recovery, cfg config.Config, state fsm.State) (backup string, err error) {
+	state.Recover(fsm.NodeName(cfg.Node), allocationIDs(cfg), time.Now().UnixMilli(), "the quorum of "+strings.Join(r.Voters(), ", ")+" was lost")
+	snapshot, err := state.Snapshot()
+	if err != nil {
+		return "", err
+	}
+	return r.Commit(snapshot)
 }
 
 // openRecovery uses the certificates of the node, as its agent does.

@@ -110,10 +110,18 @@ func attributes(n config.Node) fsm.Attributes {
 // addresses are those that the cluster manages; where they go on this node is found out later.
 func addresses(cfg config.Config) []controller.Placed {
 	var placed []controller.Placed
-	for _, id := range cfg.EIP.IDs() {
-		placed = append(placed, controller.Placed{ID: fsm.AllocationID(id)})
+	for _, id := range allocationIDs(cfg) {
+		placed = append(placed, controller.Placed{ID: id})
 	}
 	return placed
+}
+
+func allocationIDs(cfg config.Config) []fsm.AllocationID {
+	var ids []fsm.AllocationID
+	for _, id := range cfg.EIP.IDs() {
+		ids = append(ids, fsm.AllocationID(id))
+	}
+	return ids
 }
 
 // place says where each address goes on this node: to the configured private address, or the only one to the interface's.

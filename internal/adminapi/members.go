@@ -2,8 +2,6 @@ package adminapi
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
 
 	"github.com/hacluster/hacluster/fsm"
@@ -42,8 +40,7 @@ func (s *Server) routeMembers(mux *http.ServeMux) {
 // change reads what a request is about and does it.
 func change[In any](w http.ResponseWriter, r *http.Request, do func(context.Context, In) (controller.MembershipAnswer, error)) {
 	var in In
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&in); err != nil {
-		http.Error(w, fmt.Sprintf("read request: %v", err), http.StatusBadRequest)
+	if !read(w, r, &in) {
 		return
 	}
 	out, err := do(r.Context(), in)

@@ -149,7 +149,8 @@ func answering(s Status, names []string) []string {
 // standbys are the nodes that could hold in the holder's place, the best first.
 func standbys(s Status) []string {
 	fit := slices.DeleteFunc(slices.Clone(s.Nodes), func(n Node) bool {
-		return n.Name == s.Holder || !n.Healthy || !n.EC2 || n.Drained || n.Witness || !slices.Contains(s.Answering, n.Name)
+		return n.Name == s.Holder || !n.Healthy || !n.EC2 || n.Drained || n.Witness ||
+			!slices.Contains(s.Answering, n.Name) || !slices.Contains(s.Voters, n.Name) // a node without a vote cannot lead
 	})
 	slices.SortStableFunc(fit, func(a, b Node) int { return cmp.Compare(b.Priority, a.Priority) })
 	var names []string

@@ -46,6 +46,14 @@ degraded, safe
 node-a holds 203.0.113.10 since 2026-03-14 02:07:42 UTC
 Yes, any one: 4 of 5 voters answer, 3 are a quorum, and node-d or node-b can take over
 degraded: node-e has never been heard of: start its agent`},
+		{"the standby has no vote yet", func(s *Status) {
+			s.Voters[1] = "node-d"
+			s.Nodes = append(s.Nodes, Node{Name: "node-d", Witness: true})
+			s.Answering = append(s.Answering, "node-d")
+		}, `
+degraded, not safe
+node-a holds 203.0.113.10 since 2026-03-14 02:07:42 UTC
+No: if node-a goes, no other node can hold`},
 		{"the standby's HAProxy is down", func(s *Status) { s.Nodes[1].Healthy, s.Nodes[1].Reason = false, "exited" }, `
 degraded, not safe
 node-a holds 203.0.113.10 since 2026-03-14 02:07:42 UTC

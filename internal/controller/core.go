@@ -192,21 +192,30 @@ func (c *Core) Deadline() time.Duration {
 	return first
 }
 
+// take brings an event to what it concerns: news here, the rest in takeAnswer and takeRequest.
 func (c *Core) take(e Event) {
 	switch e := e.(type) {
 	case Leadership:
 		c.takeLeadership(e)
 	case Committed:
-		if e.State.Nodes[c.self()] != c.committed.Nodes[c.self()] {
-			c.report.retryAt = 0 // the last report arrived; what still differs is due at once
-		}
-		c.noteFailures(e.State)
-		c.committed = e.State
-		c.considerWiring()
+		c.takeCommitted(e)
 	case HealthChecked:
 		c.takeHealth(e)
 	case Reachable:
 		c.placement.reachable, c.placement.voters = e.Peers, e.Voters
+	case AdvertHeard:
+		c.takeAdvert(e)
+	case Reconfigured:
+		c.cfg.take(e.Settings)
+	case Tick: // brings nothing but the time
+	default:
+		c.takeAnswer(e)
+	}
+}
+
+// takeAnswer takes what became of an action. Which of the addresses it was for, its Op says.
+func (c *Core) takeAnswer(e Event) {
+	switch e := e.(type) {
 	case Proposed:
 		c.takeProposed(e)
 	case Observed:
@@ -223,39 +232,35 @@ func (c *Core) take(e Event) {
 		c.takeTransferred(e)
 	case ReportDelivered:
 		c.takeReportDelivered(e)
-	case PeerReported:
-		c.proposeFacts(e.Facts)
-	case ReleaseAsked:
-		c.takeReleaseAsked(e)
-	case TransferAsked:
-		c.takeTransferAsked(e)
-	case DrainAsked:
-		c.takeDrainAsked(e)
-	case Reconfigured:
-		c.cfg.take(e.Settings)
-	case ShutdownAsked:
-		c.departure.shutdown = true
-		c.reason = "agent stopping"
-	default:
-		c.takeMore(e)
-	}
-}
-
-// takeMore takes what concerns the leader's adverts, and the members. A Tick brings nothing but the time.
-func (c *Core) takeMore(e Event) {
-	switch e := e.(type) {
-	case AdmitAsked:
-		c.takeAdmitAsked(e)
-	case RemoveAsked:
-		c.takeRemoveAsked(e)
-	case AdvertHeard:
-		c.takeAdvert(e)
-	case SilenceAsked:
-		c.takeSilenceAsked(e)
 	case Polled:
 		c.takePolled(e)
 	case Hinted:
 		c.takeHinted(e)
+	default:
+		c.takeRequest(e)
+	}
+}
+
+// takeRequest takes what others want of this node: its peers, its operator, or whoever ends the process.
+func (c *Core) takeRequest(e Event) {
+	switch e := e.(type) {
+	case PeerReported:
+		c.proposeFacts(e.Facts)
+	case ReleaseAsked:
+		c.takeReleaseAsked(e)
+	case SilenceAsked:
+		c.takeSilenceAsked(e)
+	case TransferAsked:
+		c.takeTransferAsked(e)
+	case DrainAsked:
+		c.takeDrainAsked(e)
+	case AdmitAsked:
+		c.takeAdmitAsked(e)
+	case RemoveAsked:
+		c.takeRemoveAsked(e)
+	case ShutdownAsked:
+		c.departure.shutdown = true
+		c.reason = "agent stopping"
 	}
 }
 
@@ -288,6 +293,15 @@ func (c *Core) takeLeadership(l Leadership) {
 			a.claim.begin(c.now)
 		}
 	}
+}
+
+func (c *Core) takeCommitted(e Committed) {
+	if e.State.Nodes[c.self()] != c.committed.Nodes[c.self()] {
+		c.report.retryAt = 0 // the last report arrived; what still differs is due at once
+	}
+	c.noteFailures(e.State)
+	c.committed = e.State
+	c.considerWiring()
 }
 
 func (c *Core) takeHealth(h HealthChecked) {

@@ -38,13 +38,14 @@ type departure struct {
 	wanted          bool // somebody asked for it
 	wantedTo        fsm.NodeName
 	wantedWhy       string
+	endsRespect     bool // and wants all addresses there, those that somebody moved elsewhere too
 	ineligibleSince time.Duration
 	shutdown        bool
 	stopped         bool
 }
 
 // want asks for a departure to the best candidate.
-func (d *departure) want(why string) { d.wanted, d.wantedWhy = true, why }
+func (d *departure) want(why string) { d.wanted, d.wantedWhy, d.endsRespect = true, why, false }
 
 // ended forgets the departure with its leadership; a shutdown goes on.
 func (d *departure) ended() { *d = departure{shutdown: d.shutdown, stopped: d.stopped} }
@@ -150,8 +151,8 @@ func (c *Core) depart(target fsm.NodeName, why string) {
 // ownRelease ends this node's claim, if there is one to end and nothing of it may still land.
 func (c *charge) ownRelease(why string) (fsm.Release, bool) {
 	k, a := &c.claim, c.address()
-	if a.Claim != nil && a.Foreign != "" && c.departure.wanted {
-		// The operator's transfer ends the respect of a foreign move; the claim was released with it.
+	if a.Claim != nil && a.Foreign != "" && c.departure.wanted && c.departure.endsRespect {
+		// The claim was released with the respect.
 		return fsm.Release{Origin: c.origin(why), AllocationID: c.id, Node: a.Claim.Node, Ends: a.Claim.Index}, true
 	}
 	if a.Claim == nil || a.Claim.Node != c.self() || a.Claim.Released || k.inFlight || k.unknown {
@@ -255,22 +256,26 @@ func (c *charge) takeReleaseAsked(e ReleaseAsked) {
 	}
 }
 
-// takeTransferAsked checks an operator's request and answers at once; the move itself is seen in the committed state.
+// takeTransferAsked checks an operator's request and answers at once; the move itself is seen in the committed state. It ends the respect of
+// foreign moves.
 func (c *Core) takeTransferAsked(e TransferAsked) {
-	c.handOver(e.Op, e.To, "transfer asked by the operator")
+	if c.handOver(e.Op, e.To, "transfer asked by the operator") {
+		c.departure.endsRespect = true
+	}
 }
 
-// handOver starts a departure to a node ("" = the best candidate), and answers who that is.
-func (c *Core) handOver(asked Op, to fsm.NodeName, why string) {
+// handOver starts a departure to a node ("" = the best candidate), and answers who that is. It returns false if there is none.
+func (c *Core) handOver(asked Op, to fsm.NodeName, why string) bool {
 	if err := c.transferPossible(to); err != nil {
 		c.emit(Reply{Op: asked, Err: err})
-		return
+		return false
 	}
 	d := &c.departure
 	d.tried = nil
-	target := c.bestTarget(to)
-	d.wanted, d.wantedTo, d.wantedWhy = true, target, why
-	c.emit(Reply{Op: asked, To: target})
+	d.want(why)
+	d.wantedTo = c.bestTarget(to)
+	c.emit(Reply{Op: asked, To: d.wantedTo})
+	return true
 }
 
 func (c *Core) transferPossible(to fsm.NodeName) error {
@@ -304,6 +309,8 @@ func (c *Core) mayReceive(to fsm.NodeName) error {
 		return fmt.Errorf("%s does not reach EC2", to)
 	case !slices.Contains(c.placement.reachable, to):
 		return fmt.Errorf("%s does not answer this leader", to)
+	case len(c.placement.voters) > 0 && !slices.Contains(c.placement.voters, to):
+		return fmt.Errorf("%s has no vote yet, so it cannot lead: 'hacluster members' shows when it has", to)
 	}
 	return nil
 }

@@ -154,7 +154,8 @@ func NewDriver(cfg Config, ports Ports, clock func() time.Duration, log *zap.Log
 		nudge:   make(chan struct{}, 1),
 	}
 	d.view.Store(&View{State: Init, Committed: fsm.New()})
-	d.wiring.Store(&d.core.members.wired)
+	wired := d.core.members.wired // the core's own changes under those who ask
+	d.wiring.Store(&wired)
 	return d
 }
 

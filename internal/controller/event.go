@@ -138,13 +138,14 @@ type AdmitAsked struct {
 	Why  string
 }
 
-// RemoveAsked is an operator's request to remove a node. Answered by a Reply when that is committed, or refused; or with To set: this
-// leader is the node, and hands over first.
+// RemoveAsked is a request to remove a node. Answered by a Reply when that is committed, or refused; or with To set: this leader is the
+// node, and hands over first.
 type RemoveAsked struct {
 	Op   Op
 	Node fsm.NodeName
 	// Server says that the node is a member of Raft.
 	Server bool
+	Why    string
 }
 
 // ShutdownAsked starts an orderly end.

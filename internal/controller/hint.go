@@ -71,7 +71,7 @@ func (c *Core) takeAdvert(e AdvertHeard) {
 		return
 	}
 	if e.Priority == vrrpwire.PriorityStop {
-		h.heard = 0 // it ends its reign on purpose: what follows is a hand-over
+		h.heard, h.op = 0, 0 // it ends its reign on purpose: what follows is a hand-over, whatever the others answer
 		return
 	}
 	if h.op != 0 {
@@ -141,7 +141,7 @@ func fitness(n fsm.Node) int {
 	switch {
 	case n.Witness:
 		return 0
-	case !n.Candidate() || !n.EC2:
+	case !n.Candidate():
 		return 1
 	default:
 		return 2

@@ -57,7 +57,7 @@ func (c *Core) takeRemoveAsked(e RemoveAsked) {
 		c.handOver(e.Op, "", "to be removed")
 		return
 	}
-	c.changeMembers(e.Op, fsm.RemoveNode{Origin: c.origin("removed by the operator"), Node: e.Node})
+	c.changeMembers(e.Op, fsm.RemoveNode{Origin: c.origin(e.Why), Node: e.Node})
 }
 
 // mayChangeMembers says why no member can come or go now.

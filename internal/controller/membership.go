@@ -16,6 +16,8 @@ import (
 
 const (
 	removePath = "/v1/remove"
+	// removedByOperator is in the history where somebody has asked for it.
+	removedByOperator = "removed by the operator"
 	// handOverPoll is how often a removal looks whether the leadership has moved.
 	handOverPoll = 20 * time.Millisecond
 )
@@ -117,7 +119,7 @@ func (d *Driver) removeOnce(ctx context.Context, name fsm.NodeName) (MembershipA
 	lead := d.View().Leadership
 	switch {
 	case lead.Self:
-		return d.removeAsLeader(ctx, name)
+		return d.removeAsLeader(ctx, name, removedByOperator)
 	case lead.Leader == "":
 		return MembershipAnswer{}, errNoLeader
 	}
@@ -140,9 +142,15 @@ func (d *Driver) awaitHandOver(ctx context.Context, from fsm.NodeName) error {
 	}
 }
 
+// RemoveLost removes, at the leader, a node that nobody has asked to remove. why is for the history.
+func (d *Driver) RemoveLost(ctx context.Context, name fsm.NodeName, why string) error {
+	_, err := d.removeAsLeader(ctx, name, why)
+	return err
+}
+
 // removeAsLeader commits the removal first, so that the node cannot come back, and then takes it out of Raft's configuration. Where the
 // second part fails the leader goes on trying by itself.
-func (d *Driver) removeAsLeader(ctx context.Context, name fsm.NodeName) (MembershipAnswer, error) {
+func (d *Driver) removeAsLeader(ctx context.Context, name fsm.NodeName, why string) (MembershipAnswer, error) {
 	if d.ports.Roster == nil {
 		return MembershipAnswer{}, errFixedRoster
 	}
@@ -152,7 +160,7 @@ func (d *Driver) removeAsLeader(ctx context.Context, name fsm.NodeName) (Members
 		}
 	}
 	server := d.isServer(string(name))
-	reply, err := d.Ask(ctx, func(op Op) Event { return RemoveAsked{Op: op, Node: name, Server: server} })
+	reply, err := d.Ask(ctx, func(op Op) Event { return RemoveAsked{Op: op, Node: name, Server: server, Why: why} })
 	if err != nil {
 		return MembershipAnswer{}, err
 	}
@@ -240,7 +248,7 @@ func (d *Driver) serveRemove(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &in) {
 		return
 	}
-	answer, err := d.removeAsLeader(r.Context(), in.Node)
+	answer, err := d.removeAsLeader(r.Context(), in.Node, removedByOperator)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusConflict)
 		return

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -148,8 +149,7 @@ func (d *Driver) logTransition(a Transition) {
 
 // keepalivedPhrase is what keepalived would log, so that existing searches go on working.
 func keepalivedPhrase(s State) string {
-	words := map[State]string{Master: "MASTER", Backup: "BACKUP", Fault: "FAULT", Init: "INIT"}
-	return fmt.Sprintf("(VI_1) Entering %s STATE", words[s])
+	return fmt.Sprintf("(VI_1) Entering %s STATE", strings.ToUpper(string(s)))
 }
 
 func (d *Driver) logNote(a Note) {

@@ -63,6 +63,38 @@ func TestARemovalIsAgreedOnFirst(t *testing.T) {
 	}
 }
 
+// TestTheHistorySaysWhyANodeWasRemoved: by a person, or because it was lost.
+func TestTheHistorySaysWhyANodeWasRemoved(t *testing.T) {
+	const lost = "its instance is gone"
+	for want, remove := range map[string]func(context.Context, *Driver) error{
+		removedByOperator: func(ctx context.Context, d *Driver) error { _, err := d.RequestRemove(ctx, "node-b"); return err },
+		lost:              func(ctx context.Context, d *Driver) error { return d.RemoveLost(ctx, "node-b", lost) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			w.replica.state.Level = membershipLevel
+			w.call = func(_ context.Context, permit eip.Permit) (eip.AssociationID, error) { return "x1", permit() }
+			d := w.driver()
+			d.ports.Roster = &roster{servers: []election.Server{voter("node-a"), voter("node-b"), voter("node-c")}}
+			_, stop := run(d)
+			w.lead(t, 2)
+			synctest.Wait()
+			if err := remove(t.Context(), d); err != nil {
+				t.Error(err)
+			}
+			history := w.replica.State().History
+			if last := history[len(history)-1]; last.Event != "removed" || last.Reason != want {
+				t.Errorf("the history ends with %+v, want the reason %q", last, want)
+			}
+			w.follow(3)
+			synctest.Wait()
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // TestANodeIsNotRemovedFromItself: its agent would end before it could answer.
 func TestANodeIsNotRemovedFromItself(t *testing.T) {
 	if _, err := newWorld().driver().RequestRemove(t.Context(), selfName); err == nil || !strings.Contains(err.Error(), "on another node") {

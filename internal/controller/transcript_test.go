@@ -221,7 +221,7 @@ func (p *play) event(verb string, words []string, rest string) Event {
 			Witness: slices.Contains(words, "witness")}
 		return AdmitAsked{Op: 903, Node: n, Why: "let in"}
 	case "remove-asked":
-		return RemoveAsked{Op: 903, Node: fsm.NodeName(words[0]), Server: slices.Contains(words, "voter")}
+		return RemoveAsked{Op: 903, Node: fsm.NodeName(words[0]), Server: slices.Contains(words, "voter"), Why: removedByOperator}
 	case "shutdown":
 		return ShutdownAsked{}
 	case "tick":

@@ -44,6 +44,7 @@ type sight struct {
 	guardSince time.Duration // 0 = no guard
 	guardOp    Op
 	suspicion  *eip.Address // a read that disagrees, not yet repeated
+	gone       bool         // EC2 knows it no more, and that was said
 }
 
 // begin starts watching a fresh hold.
@@ -97,7 +98,7 @@ func (c *Core) takeObserved(e Observed) {
 	for _, a := range c.charges {
 		i := slices.IndexFunc(e.Addresses, func(read eip.Address) bool { return fsm.AllocationID(read.AllocationID) == a.id })
 		if i < 0 {
-			a.notSeen(errNoSuchAddress)
+			a.gone()
 			continue
 		}
 		a.seen(e.Addresses[i])
@@ -105,7 +106,7 @@ func (c *Core) takeObserved(e Observed) {
 }
 
 func (c *charge) seen(read eip.Address) {
-	c.sight.last = &read
+	c.sight.last, c.sight.gone = &read, false
 	if !read.At(c.target) {
 		c.sight.offRoute = true
 	}
@@ -116,6 +117,15 @@ func (c *charge) seen(read eip.Address) {
 	case c.claim.step == holding:
 		c.compare(read)
 	}
+}
+
+// gone: EC2 answered, and not about this address. Nothing can be done for it, so somebody has to know.
+func (c *charge) gone() {
+	if c.claim.step == holding && !c.sight.gone {
+		c.sight.gone = true
+		c.note("address "+string(c.id)+" is held no more", errNoSuchAddress)
+	}
+	c.notSeen(errNoSuchAddress)
 }
 
 // notSeen goes on without an answer about this address.

@@ -2,6 +2,8 @@ package controller
 
 import (
 	"net/netip"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,4 +67,27 @@ func TestTrafficNamesTheNodes(t *testing.T) {
 	if got.Stats.Sent != 3 || got.Now != time.Hour || len(got.Senders) != 2 || got.Senders[0].Node != "node-b" || got.Senders[1].Node != "" {
 		t.Errorf("traffic %+v", got)
 	}
+}
+
+// TestTheWireAsksWhileItIsRewired: who advertises from where is asked by the wire's goroutines, while the driver's takes in a new member.
+func TestTheWireAsksWhileItIsRewired(t *testing.T) {
+	d := wiredDriver(t, "")
+	d.ports.EC2 = newWorld()
+	now := fsm.New()
+	now.Nodes["node-d"] = fsm.Node{Attributes: fsm.Attributes{Name: "node-d", VRRPAddress: addrAlien.String()}}
+	began := make(chan struct{})
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		d.MayReign(addrAlien)
+		close(began)
+		for !d.MayReign(addrAlien) { // until it is one of them
+			runtime.Gosched()
+		}
+	})
+	<-began
+	if _, err := d.step(t.Context(), Committed{State: now}); err != nil {
+		t.Error(err)
+	}
+	asking.Wait()
+	_ = d.tasks.Wait() // none fails
 }

@@ -15,7 +15,8 @@ import (
 const (
 	// sightings is in how many reads in a row a new instance must be there: EC2's reads are eventually consistent.
 	sightings = 2
-	// fewestVoters are left alone: with fewer, one more loss is a loss of the quorum for ever, and not until somebody comes back.
+	// fewestVoters are left alone, those that are about to get a vote counted: with fewer, one more loss is a loss of the quorum for ever, and
+	// not until somebody comes back.
 	fewestVoters = 3
 	// mostMembers is what one Raft group is meant for, as in the configuration.
 	mostMembers = 9
@@ -25,7 +26,7 @@ const (
 type Member struct {
 	Name    string
 	Address netip.AddrPort
-	// Voter: it has a vote. Others were admitted and are not there yet.
+	// Voter: it has a vote. Others were admitted, and are not there yet or wait for theirs.
 	Voter bool
 	// Reachable: it answered this leader lately. The leader reaches itself.
 	Reachable bool
@@ -186,10 +187,10 @@ func (c *Core) keeps(m Member, succeeded bool, now time.Duration, members []Memb
 	if !m.Voter {
 		return ""
 	}
-	voters, live := count(members)
+	voters, live, standby := count(members)
 	before := voters + len(c.removed)
 	switch {
-	case voters <= fewestVoters && !succeeded:
+	case voters+standby <= fewestVoters && !succeeded:
 		return fmt.Sprintf("there are %d voters, and one more loss would be that of the quorum: start another instance", voters)
 	case len(c.removed) >= (before-1)/2:
 		return fmt.Sprintf("%d of %d voters were removed within %v", len(c.removed), before, c.stabilisation)
@@ -199,14 +200,18 @@ func (c *Core) keeps(m Member, succeeded bool, now time.Duration, members []Memb
 	return ""
 }
 
-func count(members []Member) (voters, live int) {
+// count counts the voters, those of them that answer, and the nodes without a vote that answer. Of three voters a dead one has to go before a
+// newcomer gets a vote: of four the quorum is three, and would depend on it (election, census.promotion).
+func count(members []Member) (voters, live, standby int) {
 	for _, m := range members {
-		if m.Voter {
+		switch {
+		case m.Voter && m.Reachable:
+			voters, live = voters+1, live+1
+		case m.Voter:
 			voters++
-		}
-		if m.Voter && m.Reachable {
-			live++
+		case m.Reachable:
+			standby++
 		}
 	}
-	return voters, live
+	return voters, live, standby
 }

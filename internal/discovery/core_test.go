@@ -76,6 +76,8 @@ func (s *story) tell(line string) {
 		}
 	case "down":
 		s.member(rest).Reachable = false
+	case "answers": // without a vote yet, if it is new
+		s.member(rest).Reachable = true
 	case "joined":
 		s.member(rest).Voter, s.member(rest).Reachable = true, true
 	case "at":

@@ -140,18 +140,60 @@ func (w *world) judgeRemoval(name string) {
 	if m.Reachable || w.sightings[name] > 0 || ever && w.now-seen < period || w.trouble >= 0 && w.now-w.trouble < period {
 		w.Fatalf("%+v is removed at %v; last seen %v, last trouble %v", m, w.now, seen, w.trouble)
 	}
-	before, _ := count(w.members)
+	before, _, _ := count(w.members)
 	w.members = slices.Delete(w.members, at, at+1)
 	if !m.Voter {
 		return
 	}
 	w.removals = slices.DeleteFunc(w.removals, func(t time.Duration) bool { return w.now-t >= period })
 	w.removals = append(w.removals, w.now)
-	voters, live := count(w.members)
-	if voters < 3 || live <= voters/2 || live <= before/2 {
-		w.Fatalf("%s is removed at %v: of %d voters %d live now", name, w.now, voters, live)
+	voters, live, standby := count(w.members)
+	if voters+standby < 3 || live <= voters/2 || live <= before/2 {
+		w.Fatalf("%s is removed at %v: of %d voters %d live now, and %d more wait for a vote", name, w.now, voters, live, standby)
 	}
 	if most := (voters + len(w.removals) - 1) / 2; len(w.removals) > most {
 		w.Fatalf("%d removals within %v, of %d voters", len(w.removals), period, voters+len(w.removals))
 	}
+}
+
+// TestWhoIsLostIsReplaced: of each number of nodes, a minority ends at once, and as many new ones come. In the end these are the voters. A newcomer
+// gets its vote as package election gives it: one at a time, and as soon as the quorum would not depend on it.
+func TestWhoIsLostIsReplaced(t *testing.T) {
+	for size := 3; size <= 6; size++ {
+		for lost := 1; lost <= (size-1)/2; lost++ {
+			core := NewCore("i-a", Layout{Port: 7400}, period)
+			var members []Member
+			for _, letter := range everyone[:size] {
+				name := string(letter)
+				members = append(members, Member{Name: nodeName(name), Address: addressOf(name), Voter: true, Reachable: letter < rune('a'+size-lost)})
+			}
+			shown := everyone[:size-lost] + everyone[size:size+lost]
+			for at := time.Duration(0); at < time.Hour; at += 30 * time.Second {
+				members = replaced(core, at, shown, members)
+			}
+			voters, live, standby := count(members)
+			if len(members) != size || voters != size || live != size {
+				t.Errorf("%d of %d are lost: in the end there are %d voters, %d of them live, and %d wait: %+v", lost, size, voters, live, standby, members)
+			}
+		}
+	}
+}
+
+// replaced does what the core decides, and gives newcomers their votes.
+func replaced(core *Core, at time.Duration, shown string, members []Member) []Member {
+	r := Read{At: at}
+	for _, letter := range shown {
+		r.Instances = append(r.Instances, instance(string(letter)))
+	}
+	d := core.Step(r, members)
+	members = slices.DeleteFunc(members, func(m Member) bool { return slices.Contains(d.Remove, m.Name) })
+	for _, n := range d.Admit {
+		members = append(members, Member{Name: n.Name, Address: n.Address, Reachable: true})
+	}
+	for i := range members {
+		if voters, live, _ := count(members); !members[i].Voter && live >= (voters+1)/2+1 {
+			members[i].Voter = true
+		}
+	}
+	return members
 }

@@ -77,16 +77,17 @@ func (s Scout) findAgain(ctx context.Context, known Place) (Place, error) {
 	switch {
 	case ctx.Err() != nil:
 		return Place{}, ctx.Err()
+	case place.Self != "" && place.Self != known.Self:
+		return Place{}, fmt.Errorf("the data dir %s belongs to instance %s, but this is %s: a copy of a disk must not be started; "+
+			"move the directory away", s.DataDir, known.Self, place.Self)
 	case err != nil:
 		s.Log.Warn("EC2 does not show this node's place; it goes by what it found last", zap.String(keyFound, names(known.Nodes)), zap.Error(err))
 		return known, nil
-	case place.Self != known.Self:
-		return Place{}, fmt.Errorf("the data dir %s belongs to instance %s, but this is %s: a copy of a disk must not be started; "+
-			"move the directory away", s.DataDir, known.Self, place.Self)
 	}
 	return place, s.remember(place)
 }
 
+// look reads who this is, and then who else is there. With an error the place has no nodes, and names this one if that is known.
 func (s Scout) look(ctx context.Context) (Place, error) {
 	self, err := s.Self(ctx)
 	if err != nil {
@@ -94,11 +95,11 @@ func (s Scout) look(ctx context.Context) (Place, error) {
 	}
 	instances, err := s.Finder.Find(ctx)
 	if err != nil {
-		return Place{}, err
+		return Place{Self: self}, err
 	}
 	nodes, _ := s.Layout.Nodes(instances)
 	if !slices.ContainsFunc(nodes, func(n Node) bool { return n.Name == self }) {
-		return Place{}, fmt.Errorf("EC2 shows the nodes [%s], and this instance, %s, is not among them: give it the tag", names(nodes), self)
+		return Place{Self: self}, fmt.Errorf("EC2 shows the nodes [%s], and this instance, %s, is not among them: give it the tag", names(nodes), self)
 	}
 	return Place{Self: self, Nodes: nodes}, nil
 }

@@ -72,16 +72,23 @@ func TestAKnownPlaceNeedsNoEC2(t *testing.T) {
 	}
 }
 
-// TestACopyOfADiskIsRefused: two instances would vote with one memory.
+// TestACopyOfADiskIsRefused, whatever EC2 says: two instances would vote with one memory.
 func TestACopyOfADiskIsRefused(t *testing.T) {
 	s := scoutOf(t, &account{letters: "abc"})
 	if _, err := s.Find(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	s.Self = func(context.Context) (string, error) { return "i-b", nil }
-	_, err := s.Find(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "belongs to instance i-a, but this is i-b") || !strings.Contains(err.Error(), "move the directory away") {
-		t.Errorf("error %v", err)
+	for name, ec2 := range map[string]*account{
+		"EC2 shows both":       {letters: "abc"},
+		"EC2 does not show it": {letters: "ac"},
+		"EC2 is away":          {err: errors.New("no route to host")},
+	} {
+		s.Finder = ec2
+		_, err := s.Find(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "belongs to instance i-a, but this is i-b") || !strings.Contains(err.Error(), "move the directory away") {
+			t.Errorf("%s: error %v", name, err)
+		}
 	}
 }
 

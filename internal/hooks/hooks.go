@@ -134,6 +134,10 @@ func (r *Runner) Changed(c controller.Change) {
 	r.pending <- c // there is room: nobody else sends
 }
 
+// ErrReplaced, as the cause of the end of Run's context, says that another agent takes the place of this one in the same process: nothing ends
+// of which a hook should be told.
+var ErrReplaced = errors.New("another agent takes the place of this one")
+
 // Run runs hooks until ctx ends, then those for the end of the agent, and returns when the last one has ended. The error is nil.
 func (r *Runner) Run(ctx context.Context) error {
 	if err := closeOnExec(); err != nil {
@@ -143,7 +147,9 @@ func (r *Runner) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			r.stop(ctx, last)
+			if !errors.Is(context.Cause(ctx), ErrReplaced) {
+				r.stop(ctx, last)
+			}
 			return nil
 		case last = <-r.pending:
 			r.notify(ctx, last, func() bool { return ctx.Err() != nil || len(r.pending) > 0 })

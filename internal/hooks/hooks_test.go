@@ -158,6 +158,21 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// TestReplaced: an agent that begins again in its own process has not ended.
+func TestReplaced(t *testing.T) {
+	s := newStage(t)
+	r, end := s.runner(Config{NotifyStop: s.noting("stop"), Notify: s.noting("notify")})
+	end() // and begins again
+	ctx, replace := context.WithCancelCause(t.Context())
+	replace(ErrReplaced)
+	if err := r.Run(ctx); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff("stop \nnotify INSTANCE edge STOP 103", s.diary()); diff != "" {
+		t.Errorf("what ran (-want +got):\n%s", diff)
+	}
+}
+
 // TestStopIsBounded: neither a hook that hangs nor one that hangs at the end keeps the process.
 func TestStopIsBounded(t *testing.T) {
 	t.Parallel()
