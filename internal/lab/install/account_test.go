@@ -179,6 +179,13 @@ func (a *account) permit(source netip.Addr, policy tfcheck.Policy) {
 	a.policies[source.String()] = policy
 }
 
+// forget forgets the calls that were made.
+func (a *account) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.made = nil
+}
+
 // publish puts content where HOST/PATH says.
 func (a *account) publish(name string, content []byte) {
 	a.mu.Lock()

@@ -3,7 +3,6 @@ package install
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/hacluster/hacluster/eip/ec2fake"
 	"github.com/hacluster/hacluster/internal/lab/probe"
+	"github.com/hacluster/hacluster/internal/tfcheck"
 )
 
 // cloud is a site whose machines are Terraform's: what Terraform would make is there, and the machines are Debian's image.
@@ -22,6 +22,7 @@ type cloud struct {
 	account *account
 	web     *authority // of AWS's own names
 	own     *authority // of the cluster
+	program tfcheck.Program
 }
 
 // TestCloudInit gives three machines what Terraform ships, the way EC2 does: the rendered user data goes to Debian's cloud-init, which
@@ -42,6 +43,7 @@ func TestCloudInit(t *testing.T) {
 		{"HAProxy dies", c.failsOver},
 		{"new certificates", c.renews},
 		{"the permissions", c.isConfined},
+		{"nodes that find one another", c.findsOneAnother},
 	} {
 		ok := t.Run(part.name, func(t *testing.T) {
 			c.speakTo(t)
@@ -117,12 +119,13 @@ func (c *cloud) isAsWritten() {
 // serves: clients reach all web servers by the Elastic IP, over HTTP and HTTPS, and the holder says so.
 func (c *cloud) serves() {
 	holder := c.settled()
+	name := holder.run("hostname")
 	seen := map[string]bool{}
 	for _, url := range []string{"http://" + elasticIP + "/", "https://" + elasticIP + "/"} {
 		await(c.t, url, func() error {
 			out, err := c.get(c.t, url)
-			if err == nil && !strings.Contains(strings.ToLower(out), "x-served-by: "+holder.name+"\r\n") {
-				err = errors.New("not from " + holder.name)
+			if err == nil && !strings.Contains(strings.ToLower(out), "x-served-by: "+name+"\r\n") {
+				err = errors.New("not from " + name)
 			}
 			if err != nil {
 				return fmt.Errorf("%w: %s", err, out)
@@ -189,15 +192,10 @@ func (c *cloud) renews() {
 
 // isConfined: the policies allowed all that was done; and that they were asked is seen by what they refuse.
 func (c *cloud) isConfined() {
-	for i, m := range c.machines {
-		made := c.account.calls(nodeAddress(i + 1))
-		for call, times := range made {
-			if !call.allowed {
-				c.t.Errorf("%s was denied %s on %s, %d times", m.name, call.action, call.resource, times)
-			}
-		}
+	for _, m := range c.machines {
+		made := c.allowedCalls(m)
 		for _, action := range []string{"ec2:DescribeAddresses", "s3:GetObject", "ssm:GetParameter"} {
-			asked := slices.ContainsFunc(slices.Collect(maps.Keys(made)), func(call madeCall) bool { return call.action == action })
+			asked := made[action]
 			if wants := action != "s3:GetObject" || m.name != packaged; asked != wants {
 				c.t.Errorf("%s calls %s: %v, want %v", m.name, action, asked, wants)
 			}
@@ -210,4 +208,43 @@ func (c *cloud) isConfined() {
 	c.account.mu.Lock()
 	defer c.account.mu.Unlock()
 	must(c.t, c.account.broken)
+}
+
+// allowedCalls returns the actions that a machine called. None may have been denied.
+func (c *cloud) allowedCalls(m *machine) map[string]bool {
+	c.t.Helper()
+	made := map[string]bool{}
+	for call, times := range c.account.calls(c.address(m)) {
+		made[call.action] = true
+		if !call.allowed {
+			c.t.Errorf("%s was denied %s on %s, %d times", m.name, call.action, call.resource, times)
+		}
+	}
+	return made
+}
+
+// findsOneAnother ends the machines and starts others whose nodes are found by their tag: named by EC2, all with one role, each with a certificate that it
+// made for itself.
+func (c *cloud) findsOneAnother() {
+	for _, m := range c.machines {
+		must(c.t, m.host.Kill())
+	}
+	c.machines = nil
+	c.account.forget()
+	rendered := c.renderFound()
+	c.launch(func(string) string { return rendered.UserData[tfcheck.Found] })
+	for i, m := range c.machines {
+		m.name = instanceID(i + 1)
+	}
+	c.runCloudInit()
+	c.serves()
+	c.failsOver()
+	for _, m := range c.machines {
+		if made := c.allowedCalls(m); !made["ec2:DescribeInstances"] {
+			c.t.Errorf("%s never looked for the others: %v", m.name, made)
+		}
+		if left := m.run("find /etc /run /tmp /var/lib/hacluster -name 'ca.key' -o -name 'ca-key'"); left != "" {
+			c.t.Errorf("%s still has the authority's key: %s", m.name, left)
+		}
+	}
 }

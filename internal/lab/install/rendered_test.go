@@ -2,6 +2,7 @@ package install
 
 import (
 	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -32,10 +33,11 @@ func (c *cloud) render() map[string]tfcheck.Rendered {
 	key := "/hacluster-" + sum
 	object := "arn:aws:s3:::" + bucket + key
 	c.account.publish(bucket+".s3"+serviceDomain+key, binary)
-	fromBucket := c.renderWith(tfcheck.Program{Kind: "binary", URL: "s3://" + bucket + key, SHA256: sum, ObjectARN: &object})
+	c.program = tfcheck.Program{Kind: "binary", URL: "s3://" + bucket + key, SHA256: sum, ObjectARN: &object}
+	fromBucket := c.renderValues(c.values(c.program))
 	deb, sum := c.read(c.pkg)
 	c.account.publish(packageHost+packagePath, deb)
-	fromWeb := c.renderWith(tfcheck.Program{Kind: "package", URL: "https://" + packageHost + packagePath, SHA256: sum})
+	fromWeb := c.renderValues(c.values(tfcheck.Program{Kind: "package", URL: "https://" + packageHost + packagePath, SHA256: sum}))
 	all := map[string]tfcheck.Rendered{}
 	for i := 1; i <= 3; i++ {
 		node := fmt.Sprintf("lb-%d", i)
@@ -44,11 +46,33 @@ func (c *cloud) render() map[string]tfcheck.Rendered {
 			all[node] = fromWeb
 		}
 		c.certify(node)
-		policy, err := tfcheck.ParsePolicy(all[node].Policies[node])
-		must(c.t, err)
-		c.account.permit(nodeAddress(i), policy)
+		c.permit(i, all[node].Policies[node])
 	}
 	return all
+}
+
+// renderFound renders the templates for nodes that find one another by their tag. Their certificates they make themselves.
+func (c *cloud) renderFound() tfcheck.Rendered {
+	c.t.Helper()
+	values := c.values(c.program)
+	values.Nodes, values.Discovery = map[string]tfcheck.Node{}, &tfcheck.Discovery{Expect: 3}
+	rendered := c.renderValues(values)
+	key, err := x509.MarshalPKCS8PrivateKey(c.own.key)
+	must(c.t, err)
+	c.account.store(parameterPath+"/"+tfcheck.Found+"/ca", c.own.pem)
+	c.account.store(parameterPath+"/"+tfcheck.Found+"/ca-key", encode("PRIVATE KEY", key))
+	for i := 1; i <= 3; i++ {
+		c.permit(i, rendered.Policies[tfcheck.Found])
+	}
+	return rendered
+}
+
+// permit gives the role of a machine its policy.
+func (c *cloud) permit(i int, text string) {
+	c.t.Helper()
+	policy, err := tfcheck.ParsePolicy(text)
+	must(c.t, err)
+	c.account.permit(nodeAddress(i), policy)
 }
 
 // read returns a file and its SHA-256.
@@ -69,7 +93,8 @@ func (c *cloud) certify(node string) string {
 	return certificate
 }
 
-func (c *cloud) renderWith(program tfcheck.Program) tfcheck.Rendered {
+// values are what Terraform knows of a cluster with this program.
+func (c *cloud) values(program tfcheck.Program) tfcheck.Values {
 	c.t.Helper()
 	values := tfcheck.Values{
 		Cluster: clusterName, Region: region, Architecture: runtime.GOARCH, EIP: tfcheck.EIP{AllocationID: allocation, ARN: elasticIPARN},
@@ -82,6 +107,11 @@ func (c *cloud) renderWith(program tfcheck.Program) tfcheck.Rendered {
 	for i := 1; i <= webServers; i++ {
 		values.Servers[fmt.Sprintf("web-%d", i)] = webAddress(i).String()
 	}
+	return values
+}
+
+func (c *cloud) renderValues(values tfcheck.Values) tfcheck.Rendered {
+	c.t.Helper()
 	rendered, err := tfcheck.Render(c.t.Context(), terraform, c.t.TempDir(), values)
 	if errors.Is(err, tfcheck.ErrNoTerraform) {
 		c.missing(err.Error())

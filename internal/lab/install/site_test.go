@@ -106,7 +106,8 @@ func (s *site) openEC2(config ec2fake.Config) {
 	s.t.Helper()
 	config.Addresses = []ec2fake.AddressSpec{{AllocationID: allocation, PublicIP: netip.MustParseAddr(elasticIP)}}
 	for i := 1; i <= 3; i++ {
-		config.Instances = append(config.Instances, ec2fake.InstanceSpec{ID: instanceID(i), ENI: interfaceID(i), PrivateIPs: []netip.Addr{nodeAddress(i)}})
+		config.Instances = append(config.Instances, ec2fake.InstanceSpec{ID: instanceID(i), ENI: interfaceID(i), PrivateIPs: []netip.Addr{nodeAddress(i)},
+			Tags: map[string]string{"hacluster": clusterName}})
 	}
 	var err error
 	s.ec2, err = ec2fake.New(config)
