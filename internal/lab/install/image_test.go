@@ -79,7 +79,8 @@ func (c *cloud) runCloudInit() {
 
 // runCloudInit starts what starts it at boot, and waits for its end.
 func (m *machine) runCloudInit() error {
-	if out, err := m.try("rm -rf /run/cloud-init; systemctl daemon-reload; systemctl start cloud-init.target"); err != nil { // its generator looks for user data again
+	// Its generator is to look for user data again: at boot there were none.
+	if out, err := m.try("rm -rf /run/cloud-init; systemctl daemon-reload; systemctl start cloud-init.target"); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	out, err := m.try("cloud-init status --wait --long; cat /run/cloud-init/result.json; cloud-init schema --system --annotate")
