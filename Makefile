@@ -19,7 +19,8 @@ TERRAFORM_NEEDS := haproxy:haproxy shellcheck:shellcheck systemd-analyze:systemd
 AWS_LAB        := deploy/terraform/examples/lab
 ARCH           ?= arm64
 AWS_LAB_VARS    = -var architecture=$(ARCH) -var program_file=$(CURDIR)/build/aws/$(ARCH)/hacluster
-DIST_NEEDS     := git:git gzip:gzip dpkg-deb:dpkg rpm:rpm man:man-db nsenter:util-linux ss:iproute2 pidof:sysvinit-utils $(LAB_NEEDS)
+DEBS           := $(CURDIR)/build/debs
+DIST_NEEDS     := git:git gzip:gzip dpkg-deb:dpkg rpm:rpm man:man-db nsenter:util-linux ss:iproute2 pidof:sysvinit-utils curl:curl jq:jq /usr/bin/aws:awscli $(LAB_NEEDS)
 TEST_NEEDS     := $(LAB_NEEDS) tcpdump:tcpdump tshark:tshark wrk:wrk keepalived:keepalived prometheus:prometheus chromium:chromium /usr/bin/aws:awscli pgrep:procps shellcheck:shellcheck systemd-analyze:systemd man:man-db
 
 # $(call install,pairs) installs the Debian packages whose commands are missing.
@@ -48,8 +49,8 @@ build: ## build bin/hacluster and bin/hacluster-lab
 dist: $(TOOLS)/nfpm-$(NFPM) ## packages, binaries, bills of materials and checksums for amd64 and arm64, in build/dist
 	deploy/packaging/dist.sh $<
 
-dist-test: setup-dist dist ## install, use, upgrade and purge the package on machines with real systemd, by docs/INSTALL.md (about 2 minutes)
-	HACLUSTER_DIST=$(CURDIR)/build/dist go test -race -count=1 -timeout 10m ./deploy/packaging/... ./internal/lab/install
+dist-test: setup-dist dist $(DEBS) ## the package on machines with real systemd, by docs/INSTALL.md; Terraform's nodes by real cloud-init (about 4 minutes)
+	HACLUSTER_DIST=$(CURDIR)/build/dist HACLUSTER_DEBS=$(DEBS) go test -race -count=1 -timeout 15m ./deploy/packaging/... ./internal/lab/install
 
 dist-reproduce: dist ## build the packages of the last commit again, elsewhere: the same bytes
 	deploy/packaging/reproduce.sh $(TOOLS)/nfpm-$(NFPM)
@@ -160,6 +161,14 @@ setup-chaos:
 
 setup-test:
 	$(call install,$(TEST_NEEDS))
+
+# The lab's package mirror: cloud-init, as in Debian's image, and HAProxy, which is installed again.
+$(DEBS):
+	@echo "downloading Debian packages for the lab's mirror into build/debs (once)"
+	@rm -rf $@.new && mkdir -p $@.new/partial
+	@fetch() { apt-get -qq -y --download-only --reinstall --no-install-recommends -o Debug::NoLocking=1 -o Dir::Cache::archives=$@.new \
+	  install cloud-init haproxy >/dev/null; }; fetch || { apt-get -qq update && fetch; }
+	@mv $@.new $@
 
 $(TOOLS)/golangci-lint-$(GOLANGCI_LINT):
 	@echo "building golangci-lint $(GOLANGCI_LINT) into build/tools (once, some minutes)"

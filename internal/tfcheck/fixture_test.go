@@ -63,9 +63,17 @@ func fromPackage() Values {
 	return v
 }
 
+// byTag is a cluster whose nodes are found by their tag.
+func byTag() Values {
+	v := threeNodes()
+	v.Nodes, v.Discovery = map[string]Node{}, &Discovery{Expect: 3}
+	v.TLSParameters = &Parameters{Path: "/hacluster/edge", ARN: arn("ssm", "parameter/hacluster/edge")}
+	return v
+}
+
 // clusters are the Values that the templates are rendered with.
 func clusters() map[string]Values {
-	return map[string]Values{"three nodes": threeNodes(), "two and a witness": withWitness(), "from a package": fromPackage()}
+	return map[string]Values{"three nodes": threeNodes(), "two and a witness": withWitness(), "from a package": fromPackage(), "by tag": byTag()}
 }
 
 func render(t *testing.T, v Values) Rendered {

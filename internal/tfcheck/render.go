@@ -28,6 +28,7 @@ type Values struct {
 	Architecture         string            `json:"architecture"`
 	EIP                  EIP               `json:"eip"`
 	Nodes                map[string]Node   `json:"nodes"`
+	Discovery            *Discovery        `json:"discovery"` // nil: the nodes are those of Nodes
 	Settings             map[string]any    `json:"settings,omitempty"`
 	Servers              map[string]string `json:"servers"` // of the lab's HAProxy: name to address
 	Prepare              []string          `json:"prepare,omitempty"`
@@ -52,6 +53,11 @@ type Node struct {
 	InterfaceARN string `json:"interface_arn"`
 }
 
+// Discovery says how many nodes there are to be, if they are found by their tag.
+type Discovery struct {
+	Expect int `json:"expect"`
+}
+
 // Program says where hacluster comes from.
 type Program struct {
 	Kind      string  `json:"kind"` // binary or package
@@ -71,6 +77,9 @@ type LogGroup struct {
 	Name string `json:"name"`
 	ARN  string `json:"arn"`
 }
+
+// Found is the name under which Rendered has the nodes that are found by their tag: all are alike.
+const Found = "node"
 
 // Rendered is what the module makes of Values, by the name of the node.
 type Rendered struct {

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hacluster/hacluster/internal/config"
 )
@@ -80,6 +81,10 @@ func checkConfig(t *testing.T, root, node string, values Values) {
 		t.Error(err)
 		return
 	}
+	if values.Discovery != nil {
+		checkDiscovery(t, cfg, values)
+		return
+	}
 	if cfg.Node != node || cfg.Cluster.Name != values.Cluster || len(cfg.Nodes) != len(values.Nodes) || cfg.EIP.AllocationID != alloc {
 		t.Errorf("configuration of %s: node %s, cluster %s, %d nodes, %s", node, cfg.Node, cfg.Cluster.Name, len(cfg.Nodes), cfg.EIP.AllocationID)
 	}
@@ -88,6 +93,15 @@ func checkConfig(t *testing.T, root, node string, values Values) {
 	}
 	if insecure := values.TLSParameters == nil; cfg.Insecure != insecure {
 		t.Errorf("configuration of %s: insecure: %v, want %v", node, cfg.Insecure, insecure)
+	}
+}
+
+// checkDiscovery: the tag is the one that the module gives its instances, and that no other cluster's have.
+func checkDiscovery(t *testing.T, cfg config.Config, values Values) {
+	t.Helper()
+	want := config.Discovery{Tag: "hacluster=" + values.Cluster, Expect: values.Discovery.Expect, Port: 7400, Interval: 30 * time.Second, Stabilisation: 5 * time.Minute}
+	if cfg.Discovery == nil || *cfg.Discovery != want || len(cfg.Nodes) != 0 || cfg.Insecure {
+		t.Errorf("configuration of nodes that are found by their tag: %+v, nodes %v, insecure: %v", cfg.Discovery, cfg.Nodes, cfg.Insecure)
 	}
 }
 
@@ -162,6 +176,13 @@ func TestNoSecretInUserData(t *testing.T) {
 		if !strings.Contains(text, "/hacluster/edge/"+node+"/") {
 			t.Errorf("user data of %s does not fetch its own certificates", node)
 		}
+	}
+}
+
+// TestFoundNodesHaveNoNames: three instances of one name would be one node to everybody who reads a log.
+func TestFoundNodesHaveNoNames(t *testing.T) {
+	if u := userData(t, render(t, byTag()).UserData[Found]); u.Hostname != "" || !u.ManageEtcHosts {
+		t.Errorf("host name %q, /etc/hosts by cloud-init: %v", u.Hostname, u.ManageEtcHosts)
 	}
 }
 

@@ -36,7 +36,7 @@ func TestBootstrap(t *testing.T) {
 		node   string
 	}{
 		"binary": {threeNodes(), "lb-1"}, "package": {fromPackage(), "lb-1"},
-		"candidate-with-everything": {withWitness(), "lb-1"}, "witness-with-everything": {withWitness(), "witness"},
+		"candidate-with-everything": {withWitness(), "lb-1"}, "witness-with-everything": {withWitness(), "witness"}, "by-tag": {byTag(), Found},
 	} {
 		t.Run(name, func(t *testing.T) {
 			did := runBootstrap(t, render(t, node.values).Bootstraps[node.node])
@@ -96,6 +96,11 @@ func runBootstrap(t *testing.T, script string, faults ...string) string {
 		}
 	}
 	script = strings.ReplaceAll(script, "/opt/aws/amazon-cloudwatch-agent/bin/", "")
+	instance := filepath.Join(dir, "instance-id")
+	if err := os.WriteFile(instance, []byte("i-0123456789abcdef0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script = strings.ReplaceAll(script, "/var/lib/cloud/data/instance-id", instance)
 	script = strings.Replace(script, "work=$(mktemp -d)", "work="+dir+"/work; mkdir $work", 1)
 	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", script)
 	cmd.Env = []string{"PATH=" + bin + ":/usr/bin:/bin"}

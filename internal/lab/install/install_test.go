@@ -14,7 +14,7 @@ import (
 // TestInstallation goes from the package to a cluster and to the end of it, by the commands of docs/INSTALL.md. Each part begins where the
 // one before has ended.
 func TestInstallation(t *testing.T) {
-	s := newSite(t)
+	s := newSite(t).withEC2()
 	nodes := s.cluster()
 	before := nodes[2].files()
 	for _, part := range []struct {

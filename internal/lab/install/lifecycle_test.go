@@ -96,7 +96,7 @@ func leftovers(before, after []string) []string {
 // TestWithoutSystemd: in an image that is being built there is no systemd to talk to.
 func TestWithoutSystemd(t *testing.T) {
 	sandboxtest.Need(t)
-	s := newSite(t)
+	s := newSite(t).withEC2()
 	m := s.boot("image", "/bin/sleep", "infinity")
 	m.bring(s.pkg)
 	before := m.files()

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hacluster/hacluster/internal/lab/host"
+	"github.com/hacluster/hacluster/internal/lab/probe"
 	"github.com/hacluster/hacluster/internal/lab/sandbox/sandboxtest"
 )
 
@@ -20,20 +21,21 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	sandboxtest.Main(m, map[string]host.Role{roleMachine: boot})
+	sandboxtest.Main(m, map[string]host.Role{roleMachine: boot, roleClient: probe.Client})
 }
 
 // boot makes this host a machine with a system of its own, which begins as a copy of the real one, and gives PID 1 to another program. Its
-// arguments: where the copy's changes go, a directory of cgroup2, the name, and the program with its arguments.
+// arguments: where the copy's changes go, where those of an image went that come before, or "", a directory of cgroup2, the name, and the
+// program with its arguments.
 func boot(_ *os.File, args []string) error {
-	disk, cgroup, name, program := args[0], args[1], args[2], args[3:]
+	disk, image, cgroup, name, program := args[0], args[1], args[2], args[3], args[4:]
 	if err := os.WriteFile(filepath.Join(cgroup, "cgroup.procs"), []byte("0"), 0); err != nil {
 		return fmt.Errorf("enter the cgroup: %w", err)
 	}
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("make a cgroup namespace: %w", err)
 	}
-	root, err := overlay(disk)
+	root, err := overlay(disk, image)
 	if err != nil {
 		return err
 	}
@@ -50,10 +52,11 @@ func boot(_ *os.File, args []string) error {
 	return fmt.Errorf("start %s: %w", program[0], unix.Exec(program[0], program, env))
 }
 
-// overlay lays the machine's own changes, in memory, over the real system.
-func overlay(disk string) (string, error) {
-	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "mode=0755,size=1g"); err != nil {
-		return "", fmt.Errorf("mount the disk: %w", err)
+// overlay lays the machine's own changes, and below them those of an image, over the real system.
+func overlay(disk, image string) (string, error) {
+	lower := "/"
+	if image != "" {
+		lower = image + "/upper:/"
 	}
 	root := filepath.Join(disk, "root")
 	for _, dir := range []string{"upper", "work", "root"} {
@@ -61,7 +64,7 @@ func overlay(disk string) (string, error) {
 			return "", err
 		}
 	}
-	options := fmt.Sprintf("lowerdir=/,upperdir=%s/upper,workdir=%s/work", disk, disk)
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", lower, disk, disk)
 	if err := unix.Mount("overlay", root, "overlay", 0, options); err != nil {
 		return "", fmt.Errorf("mount the root: %w", err)
 	}

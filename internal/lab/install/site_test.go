@@ -1,6 +1,7 @@
 package install
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hacluster/hacluster/eip/ec2fake"
 	"github.com/hacluster/hacluster/internal/lab/host"
 	"github.com/hacluster/hacluster/internal/lab/sandbox/sandboxtest"
@@ -29,6 +32,7 @@ const (
 	ec2Address    = "10.0.0.2/24"
 	imdsAddress   = "169.254.169.254/32"
 	allocation    = "eipalloc-0123456789abcdef0"
+	elasticIP     = "203.0.113.10"
 
 	// dist names the directory with the packages; 'make dist-test' sets it.
 	dist = "HACLUSTER_DIST"
@@ -46,6 +50,7 @@ type site struct {
 	ec2      *ec2fake.Server
 	changes  atomic.Int64 // of the address's association
 	cgroups  string       // where cgroup2 is mounted
+	image    string       // the disk whose content new machines begin with; empty: the real system
 	machines []*machine
 }
 
@@ -53,10 +58,11 @@ type site struct {
 type machine struct {
 	t    *testing.T
 	name string
+	disk string
 	host *host.Host
 }
 
-// newSite makes a site without machines. Without a package to test there is nothing to do.
+// newSite makes a site without network and machines. Without a package to test there is nothing to do.
 func newSite(t *testing.T) *site {
 	t.Helper()
 	sandboxtest.Need(t)
@@ -68,40 +74,62 @@ func newSite(t *testing.T) *site {
 	if err != nil || len(found) != 1 {
 		t.Fatalf("packages in %s: %v, %v: run 'make dist'", dir, found, err)
 	}
-	s := &site{t: t, parent: t, pkg: found[0], cgroups: t.TempDir()}
-	s.mountCgroups()
-	s.openEC2()
+	s := &site{t: t, parent: t, pkg: found[0]}
+	s.cgroups = s.mount("cgroup2", "") // wherever the real system has it
 	return s
 }
 
-func (s *site) openEC2() {
+// withEC2 gives the site a network whose router has EC2 and the metadata service behind it, over plain HTTP.
+func (s *site) withEC2() *site {
+	s.t.Helper()
+	s.openNetwork()
+	s.openEC2(ec2fake.Config{OnChange: func(ec2fake.Change) { s.changes.Add(1) }})
+	s.serve(ec2Address, 80, nil, s.ec2.EC2())
+	return s
+}
+
+// openNetwork makes the network; further are addresses of the router beside those that each site has.
+func (s *site) openNetwork(further ...string) {
 	s.t.Helper()
 	var addresses []netip.Prefix
-	for _, a := range []string{routerAddress, ec2Address, imdsAddress} {
+	for _, a := range append([]string{routerAddress, ec2Address, imdsAddress}, further...) {
 		addresses = append(addresses, netip.MustParsePrefix(a))
 	}
 	var err error
 	s.network, err = vnet.NewSwitch(addresses...)
 	must(s.t, err)
 	s.t.Cleanup(func() { must(s.t, s.network.Close()) })
-	config := ec2fake.Config{OnChange: func(ec2fake.Change) { s.changes.Add(1) }, Addresses: []ec2fake.AddressSpec{{AllocationID: allocation, PublicIP: netip.MustParseAddr("203.0.113.10")}}}
+}
+
+// openEC2 makes the account, with the address and three instances, and serves the metadata.
+func (s *site) openEC2(config ec2fake.Config) {
+	s.t.Helper()
+	config.Addresses = []ec2fake.AddressSpec{{AllocationID: allocation, PublicIP: netip.MustParseAddr(elasticIP)}}
 	for i := 1; i <= 3; i++ {
-		config.Instances = append(config.Instances, ec2fake.InstanceSpec{
-			ID: fmt.Sprintf("i-0aa0000000000000%d", i), ENI: fmt.Sprintf("eni-0bb0000000000000%d", i),
-			PrivateIPs: []netip.Addr{netip.MustParseAddr(fmt.Sprintf("10.0.0.%d", 10+i))},
-		})
+		config.Instances = append(config.Instances, ec2fake.InstanceSpec{ID: instanceID(i), ENI: interfaceID(i), PrivateIPs: []netip.Addr{nodeAddress(i)},
+			Tags: map[string]string{"hacluster": clusterName}})
 	}
+	var err error
 	s.ec2, err = ec2fake.New(config)
 	must(s.t, err)
 	s.t.Cleanup(func() { must(s.t, s.ec2.Close()) })
-	s.serve(ec2Address, s.ec2.EC2())
-	s.serve(imdsAddress, s.ec2.IMDS())
+	s.serve(imdsAddress, 80, nil, s.ec2.IMDS())
 }
 
-func (s *site) serve(address string, handler http.Handler) {
+func instanceID(i int) string { return fmt.Sprintf("i-0aa0000000000000%d", i) }
+
+func interfaceID(i int) string { return fmt.Sprintf("eni-0bb0000000000000%d", i) }
+
+func nodeAddress(i int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("10.0.0.%d", 10+i)) }
+
+// serve answers at one of the router's addresses, over TLS if there is a certificate for it.
+func (s *site) serve(address string, port uint16, certificate *tls.Certificate, handler http.Handler) {
 	s.t.Helper()
-	listener, err := net.Listen("tcp", netip.AddrPortFrom(netip.MustParsePrefix(address).Addr(), 80).String())
+	listener, err := net.Listen("tcp", netip.AddrPortFrom(netip.MustParsePrefix(address).Addr(), port).String())
 	must(s.t, err)
+	if certificate != nil {
+		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12})
+	}
 	server := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0)}
 	go server.Serve(listener)
 	s.t.Cleanup(func() { server.Close() })
@@ -118,13 +146,13 @@ func (s *site) speakTo(t *testing.T) {
 // boot starts a machine with this program as its PID 1.
 func (s *site) boot(name string, program ...string) *machine {
 	s.t.Helper()
-	disk, cgroup := s.t.TempDir(), s.makeCgroup(name)
+	disk, cgroup := s.mount("tmpfs", "mode=0755,size=1g"), s.makeCgroup(name)
 	logFile, err := os.Create(filepath.Join(s.t.TempDir(), name+".log"))
 	must(s.t, err)
 	defer logFile.Close()
-	h, err := host.Start(host.Spec{Name: name, Role: roleMachine, Args: append([]string{disk, cgroup, name}, program...), Log: logFile})
+	h, err := host.Start(host.Spec{Name: name, Role: roleMachine, Args: append([]string{disk, s.image, cgroup, name}, program...), Log: logFile})
 	must(s.t, err)
-	m := &machine{t: s.t, name: name, host: h}
+	m := &machine{t: s.t, name: name, disk: disk, host: h}
 	s.machines = append(s.machines, m)
 	s.t.Cleanup(func() {
 		if s.t.Failed() {
@@ -151,18 +179,26 @@ func (s *site) attach(m *machine, address string) {
 	must(s.t, s.network.Attach(m.host.Pid(), vnet.Plug{Port: m.name, Address: netip.MustParsePrefix(address), Gateway: netip.MustParsePrefix(routerAddress).Addr()}))
 }
 
-// cluster boots the three machines of docs/INSTALL.md.
+// cluster boots the three machines of docs/INSTALL.md, with the package in /root.
 func (s *site) cluster() []*machine {
 	s.t.Helper()
-	for i, name := range []string{"lb-1", "lb-2", "lb-3"} {
-		s.attach(s.boot(name, systemd, "--unit=machine.target", "--show-status=0"), fmt.Sprintf("10.0.0.%d/24", 11+i))
+	for _, m := range s.bootThree() {
+		m.bring(s.pkg)
+	}
+	return s.machines
+}
+
+// bootThree boots lb-1, lb-2 and lb-3.
+func (s *site) bootThree() []*machine {
+	s.t.Helper()
+	for i := 1; i <= 3; i++ {
+		s.attach(s.boot(fmt.Sprintf("lb-%d", i), systemd, "--unit=machine.target", "--show-status=0"), nodeAddress(i).String()+"/24")
 	}
 	for _, m := range s.machines {
 		m.await("systemd", func() error {
 			_, err := m.try("systemctl is-active machine.target")
 			return err
 		})
-		m.bring(s.pkg)
 	}
 	return s.machines
 }
@@ -206,11 +242,18 @@ func (m *machine) bring(file string) {
 
 func (m *machine) write(path, text string) {
 	m.t.Helper()
+	if err := m.put(path, text); err != nil {
+		m.t.Fatalf("%s: %v", m.name, err)
+	}
+}
+
+func (m *machine) put(path, text string) error {
 	cmd := m.command("cat >" + path)
 	cmd.Stdin = strings.NewReader(text)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		m.t.Fatalf("%s: write %s: %v\n%s", m.name, path, err, out)
+		return fmt.Errorf("write %s: %w: %s", path, err, out)
 	}
+	return nil
 }
 
 func (m *machine) journal() string {
@@ -224,9 +267,14 @@ func (m *machine) journal() string {
 	return string(out)
 }
 
-// await waits until holds returns nil.
 func (m *machine) await(what string, holds func() error) {
 	m.t.Helper()
+	await(m.t, m.name+": "+what, holds)
+}
+
+// await waits until holds returns nil.
+func await(t *testing.T, what string, holds func() error) {
+	t.Helper()
 	deadline := time.Now().Add(soon)
 	for {
 		err := holds()
@@ -234,24 +282,25 @@ func (m *machine) await(what string, holds func() error) {
 			return
 		}
 		if time.Now().After(deadline) {
-			m.t.Fatalf("%s: not within %v: %s: %v", m.name, soon, what, err)
+			t.Fatalf("not within %v: %s: %v", soon, what, err)
 		}
 		time.Sleep(poll)
 	}
 }
 
-// mountCgroups mounts the hierarchy of cgroup2, wherever the real system has it.
-func (s *site) mountCgroups() {
+// mount mounts a file system until the test ends, and returns where.
+func (s *site) mount(kind, options string) string {
 	s.t.Helper()
-	out, err := exec.Command("mount", "-t", "cgroup2", "none", s.cgroups).CombinedOutput()
-	if err != nil {
-		s.t.Fatalf("mount cgroup2: %v: %s", err, out)
+	dir := s.t.TempDir()
+	if err := unix.Mount(kind, dir, kind, 0, options); err != nil {
+		s.t.Fatalf("mount %s: %v", kind, err)
 	}
 	s.t.Cleanup(func() {
-		if out, err := exec.Command("umount", s.cgroups).CombinedOutput(); err != nil {
-			s.t.Errorf("unmount cgroup2: %v: %s", err, out)
+		if err := unix.Unmount(dir, 0); err != nil {
+			s.t.Errorf("unmount %s: %v", kind, err)
 		}
 	})
+	return dir
 }
 
 func (s *site) makeCgroup(name string) string {

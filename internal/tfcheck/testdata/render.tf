@@ -4,6 +4,7 @@ variable "region" { type = string }
 variable "architecture" { type = string }
 variable "eip" { type = any }
 variable "nodes" { type = any }
+variable "discovery" { type = any }
 variable "servers" { type = map(string) }
 variable "program" { type = any }
 variable "settings" {
@@ -27,6 +28,7 @@ module "node_files" {
   architecture          = var.architecture
   eip                   = var.eip
   nodes                 = var.nodes
+  discovery             = var.discovery
   settings              = var.settings
   haproxy_config        = templatefile("terraform/examples/lab/templates/haproxy.cfg.tftpl", { servers = var.servers })
   prepare               = var.prepare

@@ -40,7 +40,8 @@ resource "aws_vpc_endpoint" "ec2" {
     Statement = [{
       Effect    = "Allow"
       Principal = "*"
-      Action    = ["ec2:DescribeAddresses", "ec2:AssociateAddress", "ec2:DisassociateAddress"]
+      Action = concat(["ec2:DescribeAddresses", "ec2:AssociateAddress", "ec2:DisassociateAddress"],
+      var.discovery ? ["ec2:DescribeInstances"] : [])
       Resource  = "*"
       Condition = { StringEquals = { "aws:PrincipalAccount" = data.aws_caller_identity.this.account_id } }
     }]

@@ -37,7 +37,8 @@ module "hacluster" {
 
   name               = var.name
   vpc_id             = aws_vpc.lab.id
-  nodes              = local.nodes
+  nodes              = var.discovery ? {} : local.nodes
+  discovery          = var.discovery ? { subnet_ids = [for n in values(local.nodes) : n.subnet_id] } : null
   architecture       = var.architecture
   program_file       = var.program_file
   package_url        = var.package_url

@@ -23,6 +23,7 @@ output "try" {
   value = {
     serve = "curl http://${module.hacluster.public_ip}/"
     where = "aws ec2 describe-addresses --region ${var.region} --allocation-ids ${module.hacluster.allocation_id}"
+    found = "aws ec2 describe-instances --region ${var.region} --filters Name=tag:hacluster,Values=${var.name} Name=instance-state-name,Values=running --query 'Reservations[].Instances[].InstanceId'"
     shell = [for name, n in module.hacluster.nodes : "aws ssm start-session --region ${var.region} --target ${n.instance_id}  # ${name}" if var.shell_access && n.instance_id != null]
     test  = "make aws-lab-test"
     end   = "make aws-lab-down"

@@ -78,6 +78,17 @@ variable "auto_scaling" {
   default     = false
 }
 
+variable "discovery" {
+  description = "True: the nodes are an Auto Scaling group of one each, and find one another by their tag; layout says how many. 'make aws-lab-test' does not know them."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.discovery || var.layout != "2+witness"
+    error_message = "With discovery there is no witness: choose layout 3 or 5."
+  }
+}
+
 variable "shell_access" {
   description = "True: nodes can be reached by Session Manager; 'make aws-lab-test' stops HAProxy that way."
   type        = bool

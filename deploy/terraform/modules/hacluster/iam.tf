@@ -1,6 +1,11 @@
+locals {
+  # Nodes that are found by their tag have one role: what one of them may, all may.
+  roles = var.discovery == null ? toset(keys(var.nodes)) : toset(["node"])
+}
+
 # A role for each node, so that a node that was broken into can read its own key and no other's.
 resource "aws_iam_role" "node" {
-  for_each = var.nodes
+  for_each = local.roles
 
   name = "hacluster-${var.name}-${local.region}-${each.key}"
   tags = local.tags
@@ -22,7 +27,7 @@ resource "aws_iam_role" "node" {
 }
 
 resource "aws_iam_role_policy" "node" {
-  for_each = var.nodes
+  for_each = local.roles
 
   name   = "hacluster"
   role   = aws_iam_role.node[each.key].id
@@ -30,7 +35,7 @@ resource "aws_iam_role_policy" "node" {
 }
 
 resource "aws_iam_instance_profile" "node" {
-  for_each = var.nodes
+  for_each = local.roles
 
   name = aws_iam_role.node[each.key].name
   role = aws_iam_role.node[each.key].name

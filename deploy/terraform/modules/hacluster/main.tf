@@ -52,6 +52,7 @@ module "node_files" {
   region       = local.region
   architecture = var.architecture
   eip          = { allocation_id = aws_eip.this.allocation_id, arn = aws_eip.this.arn }
+  discovery    = var.discovery == null ? null : { expect = length(var.discovery.subnet_ids) }
   nodes = { for name, n in var.nodes : name => {
     address       = n.address
     priority      = n.priority

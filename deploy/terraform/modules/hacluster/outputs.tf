@@ -9,7 +9,7 @@ output "allocation_id" {
 }
 
 output "nodes" {
-  description = "Each node: its private address, its network interface, whether it is a witness, and, without Auto Scaling groups, its instance."
+  description = "Each node: its private address, its network interface, whether it is a witness, and, without Auto Scaling groups, its instance. With discovery there are none that Terraform knows."
   value = { for name, n in var.nodes : name => {
     address           = n.address
     interface_id      = aws_network_interface.node[name].id

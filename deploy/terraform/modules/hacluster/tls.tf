@@ -11,7 +11,13 @@ locals {
     { for name, _ in local.tls_nodes : "${name}/ca" => tls_self_signed_cert.ca[0].cert_pem },
     { for name, _ in local.tls_nodes : "${name}/cert" => tls_locally_signed_cert.node[name].cert_pem },
     { for name, _ in local.tls_nodes : "${name}/key" => tls_private_key.node[name].private_key_pem_pkcs8 },
+    { for name in local.tls_found : "${name}/ca" => tls_self_signed_cert.ca[0].cert_pem },
+    { for name in local.tls_found : "${name}/ca-key" => tls_private_key.ca[0].private_key_pem_pkcs8 },
   )
+
+  # A certificate names its node, and nodes that are found by their tag are named when they start: they get the authority's key, and so each of them
+  # can be any other.
+  tls_found = var.insecure || var.discovery == null ? [] : ["node"]
 }
 
 resource "tls_private_key" "ca" {
@@ -63,7 +69,10 @@ resource "tls_locally_signed_cert" "node" {
 }
 
 resource "aws_ssm_parameter" "tls" {
-  for_each = toset(flatten([for name, _ in local.tls_nodes : ["${name}/ca", "${name}/cert", "${name}/key"]]))
+  for_each = toset(concat(
+    flatten([for name, _ in local.tls_nodes : ["${name}/ca", "${name}/cert", "${name}/key"]]),
+    flatten([for name in local.tls_found : ["${name}/ca", "${name}/ca-key"]]),
+  ))
 
   name        = "${local.parameter_path}/${each.key}"
   description = "hacluster ${var.name}: fetched by the node at its first boot"

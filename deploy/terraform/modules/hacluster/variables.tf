@@ -20,7 +20,23 @@ variable "nodes" {
     witness           = optional(bool, false)
     instance_type     = optional(string)
   }))
+  default  = {}
   nullable = false
+}
+
+variable "discovery" {
+  description = "In place of nodes: an Auto Scaling group of one for each entry of subnet_ids, whose instances find one another by their tag. Nothing of a node outlives it: neither interface nor address nor name."
+  type        = object({ subnet_ids = list(string) })
+  default     = null
+
+  validation {
+    condition     = (var.discovery == null) != (length(var.nodes) == 0)
+    error_message = "Set either nodes or discovery."
+  }
+  validation {
+    condition     = var.discovery == null ? true : contains([3, 5, 7, 9], length(var.discovery.subnet_ids))
+    error_message = "discovery.subnet_ids must have 3, 5, 7 or 9 entries, one for each node; a subnet may stand there more than once."
+  }
 }
 
 variable "architecture" {
@@ -167,6 +183,11 @@ variable "auto_scaling" {
   type        = bool
   default     = false
   nullable    = false
+
+  validation {
+    condition     = !var.auto_scaling || var.discovery == null
+    error_message = "auto_scaling is for the nodes of nodes: those of discovery are in Auto Scaling groups anyway."
+  }
 }
 
 variable "disassociate_anywhere" {

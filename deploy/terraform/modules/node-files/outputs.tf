@@ -1,5 +1,5 @@
 output "user_data" {
-  description = "Each node's cloud-init user data."
+  description = "Each node's cloud-init user data; with discovery, that of all of them under 'node'. So with the others."
   value       = local.user_data
 }
 

@@ -1,6 +1,20 @@
 # What the nodes may do. Each statement is there for a call that is made; internal/tfcheck compares them with the calls that the
 # agent is seen to make.
 locals {
+  any_interface = replace(var.eip.arn, "/elastic-ip.*/", "network-interface/*")
+
+  # By ARN and by tag: a recreated interface of the same tag has another ARN, and somebody's own tag has no ARN of ours. Interfaces of nodes that
+  # are found by their tag are made with the instances, so the tag alone must do.
+  interfaces = var.discovery == null ? [for n in values(var.nodes) : n.interface_arn if !n.witness] : [local.any_interface]
+
+  see_statements = var.discovery == null ? [] : [{
+    # Like all Describe calls: all instances or none.
+    Sid      = "SeeInstances"
+    Effect   = "Allow"
+    Action   = ["ec2:DescribeInstances"]
+    Resource = "*"
+  }]
+
   move_statements = [
     {
       # EC2 knows no resources for Describe calls: it is all addresses or none.
@@ -10,11 +24,10 @@ locals {
       Resource = "*"
     },
     {
-      # By ARN and by tag: a recreated interface of the same tag has another ARN, and somebody's own tag has no ARN of ours.
       Sid       = "MoveThisAddressBetweenTheseNodes"
       Effect    = "Allow"
       Action    = ["ec2:AssociateAddress", "ec2:DisassociateAddress"]
-      Resource  = concat([var.eip.arn], [for n in values(var.nodes) : n.interface_arn if !n.witness])
+      Resource  = concat([var.eip.arn], local.interfaces)
       Condition = { StringEquals = { "aws:ResourceTag/hacluster" = var.cluster } }
     },
   ]
@@ -24,7 +37,7 @@ locals {
     Sid      = "TakeItFromAnywhere"
     Effect   = "Allow"
     Action   = ["ec2:DisassociateAddress"]
-    Resource = replace(var.eip.arn, "/elastic-ip.*/", "network-interface/*")
+    Resource = local.any_interface
   }]
 
   program_statements = var.program.object_arn == null ? [] : [{
@@ -52,10 +65,11 @@ locals {
     Resource = "*"
   }]
 
-  policies = { for name, n in var.nodes : name => jsonencode({
+  policies = { for name, n in local.members : name => jsonencode({
     Version = "2012-10-17"
     Statement = concat(
       [for s in concat(local.move_statements, local.anywhere_statements) : s if !n.witness],
+      local.see_statements,
       local.program_statements,
       var.tls_parameters == null ? [] : [{
         Sid      = "FetchItsOwnKeys"

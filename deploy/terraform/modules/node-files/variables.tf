@@ -40,10 +40,15 @@ variable "nodes" {
     witness       = optional(bool, false)
     interface_arn = string
   }))
+  default  = {}
   nullable = false
 
   validation {
-    condition     = length(var.nodes) >= 3 && length(var.nodes) <= 9
+    condition     = var.discovery == null || length(var.nodes) == 0
+    error_message = "Set either nodes or discovery."
+  }
+  validation {
+    condition     = var.discovery != null || length(var.nodes) >= 3 && length(var.nodes) <= 9
     error_message = "nodes must be 3 to 9: fewer do not survive the loss of one, more make every write slower. An odd number is best."
   }
   validation {
@@ -63,8 +68,19 @@ variable "nodes" {
     error_message = "The priority of a node must be a whole number from 1 to 254."
   }
   validation {
-    condition     = anytrue([for n in values(var.nodes) : !n.witness])
+    condition     = var.discovery != null || anytrue([for n in values(var.nodes) : !n.witness])
     error_message = "Every node is a witness, so none can hold the Elastic IP."
+  }
+}
+
+variable "discovery" {
+  description = "In place of nodes: they are the instances with the tag hacluster=CLUSTER, all alike, and expect of them make the cluster. See docs/DISCOVERY.md."
+  type        = object({ expect = number })
+  default     = null
+
+  validation {
+    condition     = var.discovery == null ? true : contains([3, 5, 7, 9], var.discovery.expect)
+    error_message = "discovery.expect must be 3, 5, 7 or 9: an even number survives no more failures than the one below it."
   }
 }
 
@@ -141,7 +157,7 @@ variable "program" {
 }
 
 variable "tls_parameters" {
-  description = "Path and ARN of the SSM parameters below which each node's certificates are: PATH/NODE/ca, cert and key. Null: the nodes talk over plain TCP."
+  description = "Path and ARN of the SSM parameters below which each node's certificates are: PATH/NODE/ca, cert and key; with discovery, the authority itself: PATH/node/ca and ca-key. Null: the nodes talk over plain TCP."
   type        = object({ path = string, arn = string })
   default     = null
 }

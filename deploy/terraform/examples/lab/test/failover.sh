@@ -17,6 +17,10 @@ export AWS_REGION AWS_PAGER=
 ip=$(terraform output -raw public_ip)
 address=$(terraform output -raw allocation_id)
 nodes=$(terraform output -json nodes)
+if [[ $nodes == '{}' ]]; then
+  echo "these nodes were found by their tag, and failover.sh knows nodes by their interfaces: set discovery = false" >&2
+  exit 2
+fi
 work=$(mktemp -d)
 readonly ip address nodes work
 

@@ -96,3 +96,30 @@ run "a_small_vpc" {
   }
   expect_failures = [var.vpc_cidr]
 }
+
+run "discovery" {
+  variables {
+    discovery = true
+    layout    = "5"
+  }
+  assert {
+    condition     = length(module.hacluster.nodes) == 0 && strcontains(aws_vpc_endpoint.ec2.policy, "ec2:DescribeInstances")
+    error_message = "The nodes must be let through the endpoint when they look for one another."
+  }
+}
+
+run "no_discovery" {
+  assert {
+    condition     = !strcontains(aws_vpc_endpoint.ec2.policy, "ec2:DescribeInstances")
+    error_message = "Nobody looks for nodes that are listed."
+  }
+}
+
+run "a_witness_to_be_found" {
+  command = plan
+  variables {
+    discovery = true
+    layout    = "2+witness"
+  }
+  expect_failures = [var.discovery]
+}

@@ -190,3 +190,85 @@ run "somebody_elses_tag" {
   }
   expect_failures = [var.tags]
 }
+
+run "discovery" {
+  variables {
+    nodes     = {}
+    discovery = { subnet_ids = ["subnet-1", "subnet-2", "subnet-3"] }
+    insecure  = false
+  }
+  assert {
+    condition     = { for name, g in aws_autoscaling_group.found : name => one(g.vpc_zone_identifier) } == { 1 = "subnet-1", 2 = "subnet-2", 3 = "subnet-3" }
+    error_message = "Each subnet has a group."
+  }
+  assert {
+    condition     = alltrue([for g in aws_autoscaling_group.found : g.min_size == 1 && g.max_size == 1 && g.instance_maintenance_policy[0].min_healthy_percentage == 100])
+    error_message = "A group has one instance, and starts another one before it ends that."
+  }
+  assert {
+    condition     = length(aws_instance.node) + length(aws_network_interface.node) + length(aws_autoscaling_group.node) + length(output.nodes) == 0
+    error_message = "Nothing of a node outlives it."
+  }
+  assert {
+    condition     = { for s in aws_launch_template.found[0].tag_specifications : s.resource_type => s.tags["hacluster"] } == { instance = "edge", volume = "edge", network-interface = "edge" }
+    error_message = "Instances are found by the tag, and the policy goes by it for interfaces."
+  }
+  assert {
+    condition     = aws_launch_template.found[0].network_interfaces[0].associate_public_ip_address == "false" && aws_launch_template.found[0].metadata_options[0].http_tokens == "required"
+    error_message = "No address of its own, and no IMDSv1."
+  }
+  assert {
+    condition     = toset(keys(aws_ssm_parameter.tls)) == toset(["node/ca", "node/ca-key"]) && aws_ssm_parameter.tls["node/ca-key"].type == "SecureString" && length(tls_private_key.node) == 0
+    error_message = "Each node makes its own certificate."
+  }
+  assert {
+    condition     = keys(aws_iam_role.node) == ["node"] && strcontains(output.policies["node"], "ec2:DescribeInstances")
+    error_message = "One role for all, which may look for the others."
+  }
+}
+
+run "discovery_over_plain_tcp" {
+  variables {
+    nodes     = {}
+    discovery = { subnet_ids = ["subnet-1", "subnet-2", "subnet-3", "subnet-1", "subnet-2"] }
+  }
+  assert {
+    condition     = length(aws_autoscaling_group.found) == 5 && length(aws_ssm_parameter.tls) == 0
+    error_message = "A subnet may have two groups, and there is no use for keys."
+  }
+}
+
+run "neither_nodes_nor_discovery" {
+  command = plan
+  variables {
+    nodes = {}
+  }
+  expect_failures = [var.discovery]
+}
+
+run "nodes_and_discovery" {
+  command = plan
+  variables {
+    discovery = { subnet_ids = ["subnet-1", "subnet-2", "subnet-3"] }
+  }
+  expect_failures = [var.discovery]
+}
+
+run "two_nodes_to_be_found" {
+  command = plan
+  variables {
+    nodes     = {}
+    discovery = { subnet_ids = ["subnet-1", "subnet-2"] }
+  }
+  expect_failures = [var.discovery]
+}
+
+run "auto_scaling_twice" {
+  command = plan
+  variables {
+    nodes        = {}
+    discovery    = { subnet_ids = ["subnet-1", "subnet-2", "subnet-3"] }
+    auto_scaling = true
+  }
+  expect_failures = [var.auto_scaling]
+}

@@ -111,3 +111,32 @@ run "a_program_without_a_checksum" {
   }
   expect_failures = [var.program]
 }
+
+run "found_by_tag" {
+  command = plan
+  variables {
+    nodes     = {}
+    discovery = { expect = 3 }
+  }
+  assert {
+    condition     = keys(output.user_data) == ["node"] && keys(output.policies) == ["node"]
+    error_message = "Nodes that are found by their tag are all alike."
+  }
+}
+
+run "found_by_tag_and_listed" {
+  command = plan
+  variables {
+    discovery = { expect = 3 }
+  }
+  expect_failures = [var.nodes]
+}
+
+run "an_even_number_to_be_found" {
+  command = plan
+  variables {
+    nodes     = {}
+    discovery = { expect = 4 }
+  }
+  expect_failures = [var.discovery]
+}
