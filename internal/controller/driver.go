@@ -202,6 +202,11 @@ func (d *Driver) loop(stop, work context.Context) error {
 			if e = d.register(a); e == nil {
 				continue
 			}
+			if _, ok := e.(TransferAsked); ok { // to a node, perhaps, that has just got its vote
+				if done, err := d.lookAround(work); done {
+					return err
+				}
+			}
 		case <-d.contact.C:
 			if e = d.contacts(); e == nil {
 				continue
@@ -229,6 +234,11 @@ func (d *Driver) catchUp(work context.Context) (done bool, err error) {
 	if done, err := d.step(work, Committed{State: d.ports.Replica.State()}); done {
 		return done, err
 	}
+	return d.lookAround(work)
+}
+
+// lookAround tells the core, at a leader, which peers answer and who votes by now.
+func (d *Driver) lookAround(work context.Context) (done bool, err error) {
 	if e := d.contacts(); e != nil {
 		return d.step(work, e)
 	}
