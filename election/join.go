@@ -379,8 +379,8 @@ func (n *Node) sayRunning(hasLeader bool) {
 // removedElsewhere asks the others. A removed node that was away meanwhile does not hear of it from Raft: nobody answers its requests for
 // votes. The answers also tell one that was away for long who the others are by now.
 func (n *Node) removedElsewhere(ctx context.Context) bool {
-	answers, _, err := n.poll(ctx)
-	return err == nil && n.expelledBy(answers)
+	answers, _ := n.askAll(ctx, n.roster.others())
+	return n.expelledBy(answers)
 }
 
 // expelledBy says whether a leader does without this node, by its own word and that of most who answer. A real one has a quorum that knows, so
