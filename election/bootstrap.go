@@ -243,7 +243,7 @@ func whomToAwait(cfg Config, past origin, answers map[string]identityAnswer, sil
 		answer, answered := answers[p.Name]
 		switch {
 		case !answered:
-			await(p, reason(silent[p.Name]))
+			await(p, Reason(silent[p.Name]))
 		case answer.Initialized || past == returning:
 			await(p, "it has not heard from the other members yet")
 		case cfg.JoinOnly:

@@ -63,7 +63,7 @@ func (n *Node) askToJoin(ctx context.Context, r *raft.Raft) error {
 		why := "it knows no leader"
 		switch {
 		case err != nil:
-			why = reason(err)
+			why = Reason(err)
 		case !answer.Follow:
 			n.phase.set("joining the cluster led by " + p.Name + answer.why())
 			return nil
@@ -157,7 +157,7 @@ func (n *Node) checkJoiner(ctx context.Context, join joinRequest) error {
 	}
 	present, err := n.ask(ctx, join.Node)
 	if err != nil {
-		return fmt.Errorf("leader %s does not reach node %s at %s: %s", n.cfg.Name, join.Node, join.Address, reason(err))
+		return fmt.Errorf("leader %s does not reach node %s at %s: %s", n.cfg.Name, join.Node, join.Address, Reason(err))
 	}
 	if id := present.serverID(); id != join.ServerID {
 		return fmt.Errorf("%s asks to join, but %s is at its address", join.ServerID, id)

@@ -178,7 +178,7 @@ func (r *Recovery) Survey(ctx context.Context) []Survivor {
 				return m.Suffrage == raft.Voter && m.ID == answer.serverID()
 			})
 		} else {
-			s.Silent = reason(silent[p.Name])
+			s.Silent = Reason(silent[p.Name])
 		}
 		all = append(all, s)
 	}

@@ -203,8 +203,8 @@ func writeJSON(w http.ResponseWriter, value any) {
 	_ = json.NewEncoder(w).Encode(value)
 }
 
-// reason shortens a failed call for a line of status: what the operator needs is "connection refused".
-func reason(err error) string {
+// Reason shortens a failed call for a line of status, or for who made it: what the operator needs is "connection refused".
+func Reason(err error) string {
 	var answered *CallError
 	var errno syscall.Errno
 	var timeout net.Error
@@ -220,6 +220,9 @@ func reason(err error) string {
 		return fmt.Sprintf("it refuses the certificate of this node (%v), and its log says why", alert.Err)
 	case errors.As(err, &refused): // by Security, in a sentence
 		return refused.Error()
+	case errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET):
+		// Under TLS 1.3 the refusal of a certificate comes after the handshake, and may be overtaken by a write that fails.
+		return "it ended the connection, as it does if it refuses this node's certificate; its log says why"
 	case errors.As(err, &errno):
 		return errno.Error()
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():

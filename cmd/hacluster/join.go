@@ -62,7 +62,7 @@ func join(ctx context.Context, out io.Writer, output *format, cfg config.Config,
 		return fmt.Errorf("join via %s: %s", member.Name, refused.Message)
 	}
 	if err != nil {
-		return fmt.Errorf("join via %s at %v: %w", member.Name, member.Address, err)
+		return fmt.Errorf("join via %s at %v: %s", member.Name, member.Address, election.Reason(err))
 	}
 	return output.write(out, answer, func(w io.Writer) error { return printAdmitted(w, cfg.Node, answer) })
 }
