@@ -102,7 +102,7 @@ func (l *life) open(replica *controller.Replica, rpc *lateHandler) error {
 		return err
 	}
 	if err := client.Preflight(ctx); err != nil {
-		if !l.raft.Known() {
+		if !l.raft.Known() && eip.Classify(err) != eip.Throttled {
 			return fmt.Errorf("preflight: %w", err)
 		}
 		l.log.Error("EC2 refuses this node; it votes, but cannot take the address", zap.Error(err))
