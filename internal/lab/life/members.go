@@ -10,7 +10,7 @@ import (
 	"github.com/hacluster/hacluster/internal/lab"
 )
 
-// member is what is read of one line of 'hacluster members --json'.
+// member is what is read of one line of 'hacluster members -o json'.
 type member struct {
 	Name        string `json:"name"`
 	Standing    string `json:"standing"`
@@ -18,7 +18,7 @@ type member struct {
 }
 
 func (p *play) members(ctx context.Context, n *lab.Node) ([]member, error) {
-	out, err := n.Command(ctx, "members", "--json")
+	out, err := n.Command(ctx, "members", "-o", "json")
 	if err != nil {
 		return nil, err
 	}
