@@ -13,7 +13,9 @@ package fsm
 func (s *State) Recover(node NodeName, addresses []AllocationID, unixMilli int64, reason string) {
 	s.Level = max(s.Level, 2) // which knows Uncertain; nobody of an older build is left to be asked
 	for _, id := range addresses {
-		s.Addresses[id] = s.Addresses[id]
+		if _, known := s.Addresses[id]; !known {
+			s.Addresses[id] = Address{}
+		}
 	}
 	for id, a := range s.Addresses {
 		a = a.clone()
