@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -136,8 +137,7 @@ func TestIntruders(t *testing.T) {
 	operator := s.ca.For(t, pki.Subject{Role: pki.Operator, Name: "jo", Cluster: "test"})
 	names := func(names ...string) *pkitest.Pair { return forge(func(c *x509.Certificate) { c.DNSNames = names }) }
 	stolen := s.ca.Node(t, "node-b", "test")
-	s.revoked.Store(&[]string{stolen.Fingerprint(t)})
-	s.recheck()
+	s.revoke(&stolen, "node-a")
 
 	tests := map[string]struct {
 		intruder intruder
@@ -190,6 +190,23 @@ func TestIntruders(t *testing.T) {
 		return nil
 	})
 	s.expectSameLeader(leader, term)
+}
+
+// revoke waits until a node refuses the certificate: keyrings look at their files in their own time.
+func (s *secured) revoke(stolen *pkitest.Pair, by string) {
+	s.t.Helper()
+	leaf, err := x509.ParseCertificate(stolen.TLS(s.t).Certificate[0])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.revoked.Store(&[]string{stolen.Fingerprint(s.t)})
+	eventually(s.t, "the certificate is refused", func() error {
+		s.recheck()
+		if _, _, err := s.rings[by].Peer(tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}); err == nil {
+			return errors.New("it is not")
+		}
+		return nil
+	})
 }
 
 // recheck makes all keyrings look at their files.

@@ -36,7 +36,8 @@ func lifeCommand() *cobra.Command {
 		Short: "Lead one cluster through its whole life: TLS, failover, drain, new machines, upgrade, new authority, a lost quorum",
 		Long: `Lead one cluster through its whole life, with the commands of the documentation and clients all the time, check every step,
 and tell the story as a page.`,
-		Args: cobra.NoArgs,
+		Example: "  hacluster-lab life --write-docs     # make life builds both programs first",
+		Args:    cobra.NoArgs,
 	}
 	cmd.RunE = inside(func(cmd *cobra.Command) error { return runLife(cmd, flags) })
 	f := cmd.Flags()
