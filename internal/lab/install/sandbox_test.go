@@ -126,14 +126,28 @@ func containsAll(line string, words []string) bool {
 	return true
 }
 
-// saysWhatWasForgotten: files that root made and the agent cannot read. It starts anew until it can.
+// saysWhatWasForgotten: files that root made and the agent cannot read. Without its key it starts anew until it can read it; a configuration
+// that it cannot use is not tried again before somebody says so.
 func (m *machine) saysWhatWasForgotten() {
-	for file, remedy := range map[string]string{"/etc/hacluster/hacluster.yaml": "chmod 0640", "/etc/hacluster/tls/node.key": "chown"} {
+	for _, forgotten := range []struct {
+		file, remedy string
+		restart      string // once the file is mended
+	}{
+		{"/etc/hacluster/hacluster.yaml", "chmod 0640", "systemctl restart hacluster"},
+		{"/etc/hacluster/tls/node.key", "chown", ""},
+	} {
+		file := forgotten.file
 		before := m.run("stat --format='%a %U:%G' " + file)
 		m.run("chown root:root " + file + "; chmod 0600 " + file + "; systemctl restart hacluster || true")
-		m.awaitLog("hacluster", file, remedy, "permission denied")
+		m.awaitLog("hacluster", file, forgotten.remedy, "permission denied")
 		mode, owner, _ := strings.Cut(before, " ")
 		m.run("chown " + owner + " " + file + "; chmod " + mode + " " + file)
+		if forgotten.restart != "" {
+			if state, _ := m.try("systemctl is-failed hacluster"); state != "failed" {
+				m.t.Errorf("the service is %s with %s that it cannot read, want failed for good", state, file)
+			}
+			m.run(forgotten.restart)
+		}
 		m.await("its start", func() error {
 			_, err := m.try("systemctl is-active hacluster")
 			return err
