@@ -23,7 +23,7 @@ func TestReason(t *testing.T) {
 		{&CallError{Peer: "node-a", Status: 409, Message: "node-a knows better"}, "node-a knows better"},
 		{dial, "connection refused"},
 		{alert, "it refuses the certificate of this node (tls: unknown certificate authority), and its log says why"},
-		{write, "it ended the connection, as it does if it refuses this node's certificate; its log says why"},
+		{write, "it ended the connection; its log may say why: a certificate that it refuses, for example"},
 		{context.DeadlineExceeded, "no answer"},
 		{errors.New("something else"), "something else"},
 	} {

@@ -222,7 +222,7 @@ func Reason(err error) string {
 		return refused.Error()
 	case errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET):
 		// Under TLS 1.3 the refusal of a certificate comes after the handshake, and may be overtaken by a write that fails.
-		return "it ended the connection, as it does if it refuses this node's certificate; its log says why"
+		return "it ended the connection; its log may say why: a certificate that it refuses, for example"
 	case errors.As(err, &errno):
 		return errno.Error()
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/hacluster/hacluster/eip/ec2fake"
 )
@@ -44,7 +43,7 @@ func TestNodesThatAreFoundFoundACluster(t *testing.T) {
 	must(t, fake.Launch(found(3, "edge-1")))
 	members := append(early, start(3))
 	holder := ""
-	waitForLonger(t, "a holder and two other candidates", func() bool {
+	waitLong(t, "a holder and two other candidates", func() bool {
 		s, err := members[2].status()
 		holder = s.Holder
 		return err == nil && s.Held() && s.Leader == holder && candidates(s) == 3
@@ -113,18 +112,6 @@ admin: {socket: %s}
 		}
 	})
 	return m
-}
-
-// waitForLonger waits for what takes several looks at EC2.
-func waitForLonger(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for !is() {
-		if time.Now().After(deadline) {
-			t.Fatalf("no %s within a minute", what)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
 }
 
 // TestACheckOfAConfigurationWithDiscovery needs neither EC2 nor a hostname.

@@ -278,7 +278,7 @@ func answerWithHarm(w http.ResponseWriter, r *http.Request, number int) {
 	}
 }
 
-// waitLong is waitFor for what takes a few reads of EC2.
+// waitLong is waitFor for what takes several reads of EC2.
 func waitLong(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(90 * time.Second); !is(); time.Sleep(100 * time.Millisecond) {
