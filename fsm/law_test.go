@@ -22,7 +22,7 @@ func drawCommand(t *rapid.T, term uint64) Command {
 	node, id := someNode.Draw(t, "node"), someID.Draw(t, "id")
 	index := uint64(rapid.IntRange(0, 40).Draw(t, "claim"))
 	flag := rapid.Bool().Draw(t, "flag")
-	switch rapid.IntRange(0, 8).Draw(t, "kind") {
+	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0:
 		return Claim{Origin: o, Node: node, AllocationID: eip, Fencing: someFence.Draw(t, "fencing"), Mode: someModes.Draw(t, "mode"), Observed: flag, Association: id}
 	case 1:

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -57,12 +56,22 @@ type Core struct {
 
 	seen    map[string]int           // instances that are no members: reads in a row
 	missing map[string]time.Duration // members without an instance: since which read
-	removed map[string]time.Duration // voters: when they were removed
+
+	// removing is the voter that the last removal is of, until it is seen to be gone; removals are when those were removed that are. Who is
+	// gone counts though it comes back at once: it comes with an empty log, and has no vote yet.
+	removing removal
+	removals []time.Duration
+}
+
+// removal is of a voter; the zero value of none.
+type removal struct {
+	name string
+	at   time.Duration
 }
 
 // NewCore makes the core of the node of that name.
 func NewCore(self string, layout Layout, stabilisation time.Duration) *Core {
-	c := &Core{self: self, layout: layout, stabilisation: stabilisation, removed: make(map[string]time.Duration)}
+	c := &Core{self: self, layout: layout, stabilisation: stabilisation}
 	c.forget()
 	return c
 }
@@ -102,6 +111,7 @@ func (c *Core) Step(r Read, members []Member) Decision {
 	for _, id := range unfit {
 		d.wait("%s has no private address that a node needs", id)
 	}
+	c.book(r.At, members)
 	c.admit(&d, nodes, members)
 	c.remove(&d, r, nodes, members)
 	return d
@@ -135,11 +145,18 @@ func (c *Core) admit(d *Decision, nodes []Node, members []Member) {
 	c.seen = seen
 }
 
+// book counts the last removal when it has come true, and forgets those that are long ago. Nobody is admitted before, so who is still a member
+// could not be removed.
+func (c *Core) book(now time.Duration, members []Member) {
+	still := slices.ContainsFunc(members, func(m Member) bool { return m.Name == c.removing.name })
+	if c.removing != (removal{}) && !still {
+		c.removals = append(c.removals, c.removing.at)
+		c.removing = removal{}
+	}
+	c.removals = slices.DeleteFunc(c.removals, func(at time.Duration) bool { return now-at >= c.stabilisation })
+}
+
 func (c *Core) remove(d *Decision, r Read, nodes []Node, members []Member) {
-	maps.DeleteFunc(c.removed, func(name string, at time.Duration) bool {
-		still := slices.ContainsFunc(members, func(m Member) bool { return m.Name == name }) // it could not be removed, or is back
-		return still || r.At-at >= c.stabilisation
-	})
 	missing := make(map[string]time.Duration)
 	var gone []Member
 	for _, m := range members {
@@ -170,7 +187,7 @@ func (c *Core) remove(d *Decision, r Read, nodes []Node, members []Member) {
 		default:
 			d.Remove = append(d.Remove, m.Name)
 			if m.Voter {
-				c.removed[m.Name] = r.At
+				c.removing = removal{name: m.Name, at: r.At}
 			}
 		}
 	}
@@ -188,12 +205,12 @@ func (c *Core) keeps(m Member, succeeded bool, now time.Duration, members []Memb
 		return ""
 	}
 	voters, live, standby := count(members)
-	before := voters + len(c.removed)
+	before := voters + len(c.removals)
 	switch {
 	case voters+standby <= fewestVoters && !succeeded:
 		return fmt.Sprintf("there are %d voters, and one more loss would be that of the quorum: start another instance", voters)
-	case len(c.removed) >= (before-1)/2:
-		return fmt.Sprintf("%d of %d voters were removed within %v", len(c.removed), before, c.stabilisation)
+	case len(c.removals) >= (before-1)/2:
+		return fmt.Sprintf("%d of %d voters were removed within %v", len(c.removals), before, c.stabilisation)
 	case live <= voters/2:
 		return fmt.Sprintf("%d of %d voters answer", live, voters)
 	}
