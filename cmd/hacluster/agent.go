@@ -28,7 +28,7 @@ const startWithin = 20 * time.Second
 func agentCommand() *cobra.Command {
 	var file, node string
 	cmd := &cobra.Command{
-		Use:     "agent --config FILE",
+		Use:     "agent [--config FILE]",
 		Short:   "Run this node",
 		Long:    "Run this node until it is told to end (SIGTERM, SIGINT); SIGHUP is 'hacluster reload'.",
 		Example: "  hacluster agent --config /etc/hacluster/hacluster.yaml",
@@ -56,7 +56,7 @@ func agentCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "/etc/hacluster/hacluster.yaml", "configuration file")
+	cmd.Flags().StringVar(&file, "config", defaultConfig, "configuration file")
 	cmd.Flags().StringVar(&node, "node", "", "run as this node instead of the one that the file or the hostname names")
 	exits(cmd, "ended by SIGTERM or SIGINT, after it handed over", "ended by an error; the log has the reason, and systemd starts it again",
 		"the command line is wrong", fmt.Sprintf("%d  the configuration cannot be used; systemd does not start it again", statusMisconfigured))
