@@ -95,7 +95,8 @@ func (cfg *Config) take(s Settings) {
 	cfg.Timing.ObserveInterval, cfg.Timing.ConfirmTimeout, cfg.Timing.ReleaseWait = s.ObserveInterval, s.ConfirmTimeout, s.ReleaseWait
 }
 
-// DefaultTiming returns the production values that are not in the configuration file.
+// DefaultTiming returns timings for simulations and tests. Of these, production has Settle and Guard; the others are the configuration
+// file's, and EvidenceMaxAge and ReleaseWait differ there by profile.
 func DefaultTiming() Timing {
 	return Timing{
 		EvidenceMaxAge:  300 * time.Millisecond,
@@ -376,7 +377,7 @@ func (c *Core) propose(command fsm.Command) Op {
 func (c *Core) takeProposed(e Proposed) {
 	if e.Op == c.report.op {
 		c.report.op = 0
-		if e.Err != nil || e.Result.Denied != "" {
+		if e.failure() != nil {
 			c.report.retryAt = c.now + reportRetry
 		}
 	}
