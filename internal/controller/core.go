@@ -36,8 +36,7 @@ const (
 	Respect DriftPolicy = "respect"
 )
 
-// Config is what the core needs to know. Durations of the guard and of back-off are parameters so that a simulator can
-// scale them.
+// Config is what the core needs to know.
 type Config struct {
 	Self fsm.Attributes
 	// Addresses move together. A witness only wants to know who holds them: it has no targets.
@@ -62,7 +61,7 @@ type Config struct {
 	WallClock func() int64
 }
 
-// Timing holds the core's durations.
+// Timing holds the core's durations that are configured, or that a simulator scales.
 type Timing struct {
 	// EvidenceMaxAge is D of the design: how long adverts go on without a fresh quorum acknowledgement.
 	EvidenceMaxAge time.Duration
