@@ -15,7 +15,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// DefaultAttemptTimeout bounds one call unless Config says otherwise.
+// DefaultAttemptTimeout bounds one call unless Config says otherwise, as the agent's does (eip.attempt_timeout).
 const DefaultAttemptTimeout = 2 * time.Second
 
 var (

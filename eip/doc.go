@@ -1,6 +1,6 @@
-// Package eip is the EC2 side of hacluster: it observes one Elastic IP (EIP) and moves it.
+// Package eip is the EC2 side of hacluster: it observes Elastic IPs (EIPs) and moves them.
 //
-// What it is: a thin [Client] over aws-sdk-go-v2 in which one call is exactly one HTTP request. The SDK's retries are
+// What it is: a thin [Client] of one address, or a [Group] of several, over aws-sdk-go-v2, in which one call is exactly one HTTP request. The SDK's retries are
 // off, net/http's silent repeat on a dead keep-alive connection cannot happen, and redirects are not followed. Who
 // calls decides when to repeat, because each repeat of a mutating call needs a fresh permit (invariant I1).
 //
@@ -9,7 +9,8 @@
 // The same place knows whether a byte went out at all, so an error says what may be concluded from it ([Classify]):
 // "certainly not done" only if EC2 said so or nothing was sent; everything else is [Unknown] and may still land.
 //
-// [Identify] finds out which network interface and private address this machine has (IMDSv2 only).
+// [Identify] finds out which network interface and private address this machine has (IMDSv2 only), a [Finder] which
+// instances carry a tag.
 //
 // A failover must not wait for what could have been done before it: [Client.Run] keeps one connection to the endpoint ready,
 // TLS done (see spares), and fetches credentials before the old ones expire. It sends EC2 no request and takes no part in

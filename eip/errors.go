@@ -162,6 +162,9 @@ func brief(err error) string {
 	return strings.ToValidUTF8(text[:min(len(text), maxMessage)], "?")
 }
 
+// wayToEC2 does not propose a NAT gateway: docs/AWS.md says why it does not help.
+const wayToEC2 = " was not reached: a node without a public address needs an interface VPC endpoint of EC2, and TCP 443 to it"
+
 // remedy names what an operator can do about err, or is empty. action is the EC2 action that was called.
 func (c *Client) remedy(action string, err error) string {
 	var api smithy.APIError
@@ -173,8 +176,7 @@ func (c *Client) remedy(action string, err error) string {
 		if errors.Is(err, errNoCredentials) {
 			return "no AWS credentials: attach an instance profile to this instance, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 		}
-		return fmt.Sprintf("the EC2 endpoint %s was not reached: a node without a public address needs a VPC endpoint or a NAT gateway",
-			c.endpoint)
+		return "the EC2 endpoint " + c.endpoint + wayToEC2
 	default:
 		return ""
 	}

@@ -151,7 +151,7 @@ func (f *Finder) fail(err error) error {
 	case codeOf(err) == codeUnauthorized:
 		remedy = "access denied: allow ec2:DescribeInstances in the policy of the instance role"
 	case errors.Is(err, ErrNotSent):
-		remedy = "the EC2 endpoint was not reached: a node without a public address needs a VPC endpoint or a NAT gateway"
+		remedy = "the EC2 endpoint" + wayToEC2
 	}
 	return &callError{doing: fmt.Sprintf("find the instances with tag %s=%s", f.tag.Key, f.tag.Value), remedy: remedy, err: err}
 }

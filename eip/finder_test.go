@@ -138,7 +138,7 @@ func TestFindAllOrNothing(t *testing.T) {
 	t.Run("nobody there", func(t *testing.T) {
 		server := httptest.NewServer(http.NotFoundHandler())
 		server.Close()
-		expectNothing(t, server.URL, "VPC endpoint or a NAT gateway")
+		expectNothing(t, server.URL, "needs an interface VPC endpoint of EC2")
 	})
 }
 

@@ -87,7 +87,8 @@ type Config struct {
 	Logger *zap.Logger
 }
 
-// Timing holds the Raft timers and the deadlines beside them.
+// Timing holds the Raft timers and the deadlines beside them. The agent sets all but Commit, from the configuration file, which has
+// defaults of its own.
 type Timing struct {
 	// Heartbeat is how long a follower waits for its leader before it stands for election. Default 500 ms.
 	Heartbeat time.Duration

@@ -22,8 +22,8 @@ import (
 //
 // After a recovery the old voters may come back, and enough of them are a quorum of what the cluster was. So nodes of different
 // generations are strangers to each other: they refuse each other's calls; their Raft connections meet nobody, because the recovered
-// node has a new incarnation and its configuration names nobody else; and who learns that his generation was left behind ends. A node
-// that comes without memory takes over the newest generation that it finds, and keeps it on disk before it asks to be let in.
+// node has a new incarnation and its configuration names nobody else; and a node that learns that its generation was left behind
+// ends. A node that comes without memory takes over the newest generation that it finds, and keeps it on disk before it asks to be let in.
 type generation string
 
 // generationHeader is in each call from node to node. Builds that know no generations send none, which is "".
@@ -100,8 +100,8 @@ func newest(answers map[string]identityAnswer) (g generation, known bool, forked
 	return g, known, ""
 }
 
-// refuseIfLeftBehind keeps a node of an old generation from voting in it again. It asks whom it can reach, and not for long: a peer that
-// is silent keeps nobody from his work.
+// refuseIfLeftBehind keeps a node of an old generation from voting in it again. It asks the peers that it can reach, and not for
+// long: one that is silent must not delay a start.
 func (n *Node) refuseIfLeftBehind(ctx context.Context) error {
 	const patience = 300 * time.Millisecond
 	asking, cancel := context.WithTimeout(ctx, patience)
@@ -182,7 +182,7 @@ func (n *Node) askStrangers(ctx context.Context, within time.Duration) map[strin
 // sameGeneration says whether a call may be served. Who somebody is may be asked by everybody.
 func (n *Node) sameGeneration(w http.ResponseWriter, r *http.Request) bool {
 	own, theirs := n.generation(), generation(r.Header.Get(generationHeader))
-	// Who asks to be let in has no generation yet.
+	// A node that asks to be let in has no generation yet.
 	if own == theirs || r.URL.Path == identityPath || r.URL.Path == AdmitPath {
 		return true
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/raft"
 )
@@ -23,19 +24,10 @@ func (n *Node) Hint(ctx context.Context, suspect string, term uint64) error {
 		return ErrNoHint
 	}
 	_, leader := r.LeaderWithID()
-	if r.State() != raft.Follower || r.CurrentTerm() != term || nodeName(leader) != suspect || !n.votes(r) {
+	if r.State() != raft.Follower || r.CurrentTerm() != term || nodeName(leader) != suspect || !slices.Contains(voters(r), n.self.serverID()) {
 		return fmt.Errorf("stand for election in place of %s in term %d: %w", suspect, term, ErrNoHint)
 	}
 	return n.transport.inject(ctx, &raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}})
-}
-
-func (n *Node) votes(r *raft.Raft) bool {
-	for _, id := range voters(r) {
-		if id == n.self.serverID() {
-			return true
-		}
-	}
-	return false
 }
 
 // Voters returns the names of the nodes that vote, sorted; this node is among them only if it does. Empty before Raft runs.

@@ -186,10 +186,10 @@ func (n *Node) mayJoin(join joinRequest) error {
 
 // admission is what a leader remembers of the nodes that it lets in.
 type admission struct {
-	// turn has one slot, taken by the change that is being made. It is no mutex: who waits for it must be able to give up.
+	// turn has one slot, taken by the change that is being made. It is no mutex: a caller that waits for it must be able to give up.
 	turn    chan struct{}
 	joiners map[raft.ServerID]progress
-	refused phase // the newest refusal, which is logged once
+	refused sentence // the newest refusal, which is logged once
 }
 
 // progress of a joiner from call to call.

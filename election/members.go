@@ -58,7 +58,7 @@ type census struct {
 	alive  func(raft.ServerID) bool
 }
 
-// census counts as alive who acknowledged something that was sent after notBefore.
+// census counts a voter as alive if it acknowledged something that was sent after notBefore.
 func (n *Node) census(r *raft.Raft, notBefore time.Duration) census {
 	starts := n.evidence.of(r.CurrentTerm())
 	return census{voters: voters(r), alive: func(id raft.ServerID) bool {
@@ -179,7 +179,7 @@ func (n *Node) Remove(ctx context.Context, name string) error {
 	return nil
 }
 
-// finishRemovals takes out of Raft's configuration whom the cluster has agreed to remove. The leader that was asked does it at once; this
+// finishRemovals takes the nodes out of Raft's configuration that the cluster has agreed to remove. The leader that was asked does it at once; this
 // is for one that was deposed in between, and for a removal that had to wait.
 func (n *Node) finishRemovals(ctx context.Context, r *raft.Raft) {
 	for _, server := range servers(r) {

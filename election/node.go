@@ -41,15 +41,15 @@ type Node struct {
 	life
 }
 
-// life is what the node tells of itself while it finds its place in the cluster.
+// life is what changes about a node while it runs: its place in the cluster, and what it says of that.
 type life struct {
-	phase       phase
+	phase       sentence // what the node is doing
 	initialized atomic.Bool
 	admission   admission
-	// refusal says why the store takes no more entries, "" if it does.
-	refusal phase
+	// storeError says why the store takes no more entries, "" if it does.
+	storeError sentence
 	// obstacle is why a node that was removed is still a member of Raft.
-	obstacle phase
+	obstacle sentence
 	roster   *roster
 	known    []Peer // what followRoster last saw
 	// bound is the generation that the node has taken over since Open.
@@ -271,7 +271,7 @@ func (n *Node) noteWrite(err error) {
 	if err != nil {
 		is = err.Error()
 	}
-	was := n.refusal.text.Swap(&is)
+	was := n.storeError.text.Swap(&is)
 	refused := was != nil && *was != ""
 	switch {
 	case err != nil && !refused:
@@ -305,19 +305,19 @@ func raftConfig(cfg Config, self identity) *raft.Config {
 	return config
 }
 
-// phase is a sentence about what the node is doing.
-type phase struct {
+// sentence is the newest of some matter, for people.
+type sentence struct {
 	text atomic.Pointer[string]
 }
 
 // set returns whether the sentence is new.
-func (p *phase) set(text string) bool {
-	old := p.text.Swap(&text)
+func (s *sentence) set(text string) bool {
+	old := s.text.Swap(&text)
 	return old == nil || *old != text
 }
 
-func (p *phase) get() string {
-	if text := p.text.Load(); text != nil {
+func (s *sentence) get() string {
+	if text := s.text.Load(); text != nil {
 		return *text
 	}
 	return ""

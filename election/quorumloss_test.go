@@ -430,7 +430,7 @@ func TestNothingToRecoverFrom(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := OpenRecovery(cfg)
-		expectSentence(t, err, "belongs to the user with id 65534", "sudo -u")
+		expectSentence(t, err, "belongs to the user with id 65534", "runuser -u nobody -- ")
 	})
 }
 

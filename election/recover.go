@@ -8,8 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -74,10 +76,18 @@ func checkOwner(dataDir string) error {
 		return dirError("find", path, err)
 	}
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to the user with id %d: run this command as that user (sudo -u '#%d' ...), or the agent cannot read the result",
-			path, owner.Uid, owner.Uid)
+		return fmt.Errorf("%s belongs to the user with id %d: run this command as that user (%s), or the agent cannot read the result",
+			path, owner.Uid, asUser(owner.Uid))
 	}
 	return nil
+}
+
+// asUser is how root runs a command as a user. runuser is on every machine, and wants the name.
+func asUser(id uint32) string {
+	if u, err := user.LookupId(strconv.FormatUint(uint64(id), 10)); err == nil {
+		return "runuser -u " + u.Username + " -- ..."
+	}
+	return fmt.Sprintf("sudo -u '#%d' ...", id)
 }
 
 func openRecovery(cfg Config, s *store) (*Recovery, error) {

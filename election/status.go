@@ -53,7 +53,7 @@ func (n *Node) Status() Status {
 		Generation:  string(n.generation()),
 		State:       Starting,
 		Phase:       n.phase.get(),
-		StoreError:  n.refusal.get(),
+		StoreError:  n.storeError.get(),
 	}
 	if n.mux != nil {
 		s.RefusedConnections, s.Refusals = n.mux.refused.total(), n.mux.refused.counts()

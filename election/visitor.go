@@ -33,22 +33,22 @@ type Link struct {
 // NewVisitor uses Cluster, Name, Peers, Network and Security of cfg. Nothing is started.
 func NewVisitor(cfg Config) *Visitor {
 	cfg = cfg.withDefaults()
-	c := &Visitor{cfg: cfg, links: make(map[string]Link), generations: make(map[string]generation)}
-	c.mux = newMux(cfg)
-	c.mux.network = timedNetwork{Network: cfg.Network}
-	c.client = newClient(cfg.peer, c.dial)
-	return c
+	v := &Visitor{cfg: cfg, links: make(map[string]Link), generations: make(map[string]generation)}
+	v.mux = newMux(cfg)
+	v.mux.network = timedNetwork{Network: cfg.Network}
+	v.client = newClient(cfg.peer, v.dial)
+	return v
 }
 
 // Close ends all connections that carry no call.
-func (c *Visitor) Close() { c.client.CloseIdleConnections() }
+func (v *Visitor) Close() { v.client.CloseIdleConnections() }
 
 // Call is Node.Call.
-func (c *Visitor) Call(ctx context.Context, peerName, path string, in, out any) error {
-	c.mu.Lock()
-	from := sender{c.cfg.Cluster, c.generations[peerName]}
-	c.mu.Unlock()
-	return call(ctx, c.client, from, peerName, path, in, out)
+func (v *Visitor) Call(ctx context.Context, peerName, path string, in, out any) error {
+	v.mu.Lock()
+	from := sender{v.cfg.Cluster, v.generations[peerName]}
+	v.mu.Unlock()
+	return call(ctx, v.client, from, peerName, path, in, out)
 }
 
 // Introduction is what a node tells of itself to whoever may connect.
@@ -62,27 +62,27 @@ type Introduction struct {
 }
 
 // Introduce asks a peer who it is. Errors are those of Call.
-func (c *Visitor) Introduce(ctx context.Context, peerName string) (Introduction, error) {
+func (v *Visitor) Introduce(ctx context.Context, peerName string) (Introduction, error) {
 	var answer identityAnswer
-	if err := c.Call(ctx, peerName, identityPath, nil, &answer); err != nil {
+	if err := v.Call(ctx, peerName, identityPath, nil, &answer); err != nil {
 		return Introduction{}, err
 	}
-	c.mu.Lock()
-	c.generations[peerName] = answer.Generation
-	c.mu.Unlock()
+	v.mu.Lock()
+	v.generations[peerName] = answer.Generation
+	v.mu.Unlock()
 	return Introduction{Cluster: answer.Cluster, Node: answer.Node, Initialized: answer.Initialized, Peers: answer.Peers}, nil
 }
 
 // Link returns what was seen of the peer's port; false if no connection came about.
-func (c *Visitor) Link(peerName string) (Link, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	l, ok := c.links[peerName]
+func (v *Visitor) Link(peerName string) (Link, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	l, ok := v.links[peerName]
 	return l, ok
 }
 
-func (c *Visitor) dial(ctx context.Context, address, protocol, peerName string) (net.Conn, error) {
-	conn, err := c.mux.dial(ctx, address, protocol, peerName)
+func (v *Visitor) dial(ctx context.Context, address, protocol, peerName string) (net.Conn, error) {
+	conn, err := v.mux.dial(ctx, address, protocol, peerName)
 	if err != nil {
 		return nil, err
 	}
@@ -96,9 +96,9 @@ func (c *Visitor) dial(ctx context.Context, address, protocol, peerName string) 
 			l.TLS = &state
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.links[peerName] = l
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.links[peerName] = l
 	return conn, nil
 }
 

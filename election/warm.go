@@ -16,8 +16,8 @@ import (
 const (
 	// warmInterval is how often idle connections are looked after. It is less than the idle limits of both ends of rpc.
 	warmInterval = 20 * time.Second
-	// warmAgain is the same while one is missing or has just been taken. Not sooner: who takes one has a leader to replace, and a peer that
-	// refuses Raft has one taken after the other.
+	// warmAgain is the same while one is missing or has just been taken. Not sooner: the moment after one was taken is
+	// an election, and from a peer that refuses Raft one is taken after the other.
 	warmAgain = 2 * time.Second
 )
 

@@ -22,7 +22,8 @@ const (
 	DeniedTerm Denial = "proposed in another term"
 	// DeniedUnknownNode: the node is not a member.
 	DeniedUnknownNode Denial = "unknown node"
-	// DeniedNotCandidate: the node is unhealthy, drained or a witness.
+	// DeniedNotCandidate: the node is unhealthy, drained or a witness. Unlike Node.Candidate it may be out of EC2's reach: a holder that
+	// needs no call stays (docs/adr/0005).
 	DeniedNotCandidate Denial = "not a candidate"
 	// DeniedNotReleased: the claim before stands; ask its node for a release first.
 	DeniedNotReleased Denial = "the claim before is not released"
@@ -174,8 +175,8 @@ func (a *Address) grant(g *GrantedClaim, c Claim) Denial {
 	}
 }
 
-// grantAtomic allows one atomic call where that is safe enough for the fencing, and falls back to a takeover. It never is while an earlier
-// atomic call may still land: that one could then displace this one's association.
+// grantAtomic allows one atomic call where that is safe enough for the fencing, and falls back to a takeover. While an earlier atomic call
+// may still land it never is safe: that call could displace this one's association.
 func (a *Address) grantAtomic(g *GrantedClaim, c Claim) Denial {
 	switch {
 	case c.Fencing == Strict || a.Claim == nil || len(a.Attempts) > 0:

@@ -1,5 +1,5 @@
 // Package vrrpwire speaks VRRP over IPv4: it encodes and decodes advertisements (versions 2 and 3), and advertises
-// to and listens to a fixed set of unicast peers through a raw socket of IP protocol 112.
+// to and listens to a set of unicast peers through a raw socket of IP protocol 112.
 //
 // It knows nothing of Raft. Whoever owns an [Endpoint] says when it reigns, and hands it a [Permit] that is asked
 // before each advert; the packets heard from peers are evidence and never authority, so none of them ends a reign.
@@ -9,6 +9,7 @@
 //	checksum.go    what the checksum covers
 //	errors.go      why packets are rejected, in keepalived's words
 //	config.go      one virtual router as this node speaks it
+//	peers.go       other peers, while it runs
 //	conn.go        the raw socket
 //	device.go      the interface that it is bound to, also after that was pulled and plugged in again
 //	nexthop.go     whether a packet would leave at once

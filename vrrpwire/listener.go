@@ -10,8 +10,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// drainLimit is more packets than the kernel's default receive buffer holds. Who still finds packets after that
-// many is being flooded, and must let others have the mutex.
+// drainLimit is more packets than the kernel's default receive buffer holds. A listener that still finds packets
+// after that many is being flooded, and must let others have the mutex.
 const drainLimit = 1024
 
 var errFlooded = errors.New("packets arrive faster than they can be read")

@@ -108,7 +108,7 @@ func explainNetlink(err error) error {
 		return fmt.Errorf("%s: netlink is forbidden to the process; "+
 			"add AF_NETLINK to RestrictAddressFamilies= in the systemd unit, or allow it in the container: %w", act, err)
 	case errors.Is(err, unix.EOPNOTSUPP):
-		return fmt.Errorf("%s: this kernel cannot look up one neighbour; use Linux 5.0 or later: %w", act, err)
+		return fmt.Errorf("%s: this kernel cannot look up one neighbour; use Linux 5.3 or later: %w", act, err)
 	default:
 		return fmt.Errorf("%s: %w", act, err)
 	}

@@ -11,9 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hacluster/hacluster/election"
-	"github.com/hacluster/hacluster/fsm"
 	"github.com/hacluster/hacluster/internal/adminapi"
-	"github.com/hacluster/hacluster/internal/boottime"
 	"github.com/hacluster/hacluster/internal/config"
 	"github.com/hacluster/hacluster/internal/controller"
 	"github.com/hacluster/hacluster/internal/discovery"
@@ -28,7 +26,7 @@ const startWithin = 20 * time.Second
 func agentCommand() *cobra.Command {
 	var file, node string
 	cmd := &cobra.Command{
-		Use:     "agent --config FILE",
+		Use:     "agent [--config FILE]",
 		Short:   "Run this node",
 		Long:    "Run this node until it is told to end (SIGTERM, SIGINT); SIGHUP is 'hacluster reload'.",
 		Example: "  hacluster agent --config /etc/hacluster/hacluster.yaml",
@@ -56,7 +54,7 @@ func agentCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "/etc/hacluster/hacluster.yaml", "configuration file")
+	cmd.Flags().StringVar(&file, "config", defaultConfig, "configuration file")
 	cmd.Flags().StringVar(&node, "node", "", "run as this node instead of the one that the file or the hostname names")
 	exits(cmd, "ended by SIGTERM or SIGINT, after it handed over", "ended by an error; the log has the reason, and systemd starts it again",
 		"the command line is wrong", fmt.Sprintf("%d  the configuration cannot be used; systemd does not start it again", statusMisconfigured))
@@ -161,66 +159,4 @@ func named(part string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", part, err)
-}
-
-func openAgent(ctx context.Context, cfg config.Config, again *reloader) (*agent, error) {
-	ctx, cancel := context.WithTimeout(ctx, startWithin)
-	defer cancel()
-	log := again.log
-	notify, err := hooks.New(hooksConfig(cfg), log.Named("hooks"))
-	if err != nil {
-		return nil, err
-	}
-	keys, err := openKeyring(cfg, again.load, log)
-	if err != nil {
-		return nil, err
-	}
-	replica := controller.NewReplica()
-	lateRPC := &lateHandler{}
-	ec := electionConfig(cfg, lateRPC, log)
-	ec.Level, ec.Admits, ec.Directory = uint8(fsm.Newest), replica.Admits, replica
-	if keys != nil {
-		ec.Security = keys
-	}
-	raft, err := election.Open(ec, replica)
-	if err != nil {
-		return nil, err
-	}
-	again.hooks, again.keys = notify, keys
-	a := &agent{raft: raft, hooks: notify, keys: keys, again: again,
-		metrics: metrics.New(metrics.Identity{Cluster: cfg.Cluster.Name, Node: cfg.Node, Version: version})}
-	if err := a.open(ctx, cfg, replica, lateRPC, log); err != nil {
-		return nil, errors.Join(err, raft.Close())
-	}
-	return a, nil
-}
-
-func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller.Replica, rpc *lateHandler, log *zap.Logger) error {
-	ports := controller.Ports{Raft: a.metrics.MeasureRaft(a.raft), Quorum: a.raft, Ballot: a.raft, Peers: a.raft, Roster: a.raft, Replica: replica,
-		Observer: controller.Observers{a.hooks, a.metrics.Observer()}}
-	core := coreConfig(cfg)
-	if cfg.Self().Witness {
-		ports.Wire, ports.EC2 = silentWire{}, noEC2{}
-	} else if err := a.openCandidate(ctx, cfg, &core, &ports, log); err != nil {
-		return err
-	}
-	a.driver = controller.NewDriver(core, ports, boottime.Now, log)
-	a.again.driver = a.driver
-	rpc.set(a.driver.Handler())
-	if err := a.openWireIfNeeded(cfg, log); err != nil {
-		return err
-	}
-	socket, err := adminapi.Listen(ctx, cfg.Admin.Socket, cfg.Admin.Group)
-	if err != nil {
-		return err
-	}
-	a.admin = adminapi.NewServer(identity(cfg), a.driver, a.raft, socket)
-	a.admin.SetReload(a.again.reload)
-	a.admin.SetMembership(a.driver)
-	if a.keys != nil {
-		a.admin.SetCertificate(certificateOf(a.keys))
-	}
-	a.admin.SetAnswering(a.driver.Answering)
-	a.openWeb(ctx, cfg, log)
-	return nil
 }

@@ -266,5 +266,6 @@ func (m *member) status() (adminapi.Status, error) {
 	if err != nil {
 		return s, err
 	}
-	return s, json.Unmarshal([]byte(out), &s)
+	err = json.Unmarshal([]byte(out), &s)
+	return s, err
 }

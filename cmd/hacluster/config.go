@@ -83,7 +83,7 @@ func checkConfig(file, node string, programs bool) (checked, error) {
 	case errors.As(err, &c.Problems):
 		return c, nil
 	case err != nil:
-		return c, &exitError{status: statusNotTried, err: err}
+		return c, notTried(err)
 	}
 	if programs {
 		if err := hooksConfig(cfg).Check(); err != nil {

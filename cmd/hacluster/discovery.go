@@ -28,7 +28,7 @@ const (
 )
 
 // runDiscovered runs the agent among the instances that carry the tag. Until it has a place in a cluster it begins again whenever others are
-// found: who is to found a cluster together must have found the same.
+// found: the nodes that begin a cluster together must have found the same ones.
 func runDiscovered(ctx context.Context, cfg config.Config, again *reloader, s *service) error {
 	log := again.log
 	scout, err := newScout(ctx, cfg, log)

@@ -14,18 +14,13 @@ import (
 	"github.com/hacluster/hacluster/internal/keyring"
 )
 
-// Exit statuses of doctor, for scripts.
-const (
-	statusSick       = 1
-	statusUnexamined = 2
-)
-
 // sightWithin bounds the look for nodes that the configuration does not name, which comes before the examination.
 const sightWithin = 4 * time.Second
 
 func doctorCommand() *cobra.Command {
-	var file, node, output string
+	var file, node string
 	var asJSON bool
+	var output *format
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Examine this node, before its agent runs or beside it: everything that a failover will need",
@@ -33,21 +28,15 @@ func doctorCommand() *cobra.Command {
 			"reads and DryRuns. Run it as root on each node; docs/DOCTOR.md has a section for each check.",
 		Example: "  hacluster doctor\n  hacluster doctor --config ./hacluster.yaml\n" +
 			"  hacluster doctor -o json | jq -r '.findings[] | select(.status == \"fail\") | .check'",
-		Args: func(cmd *cobra.Command, args []string) error { return unexamined(cobra.NoArgs(cmd, args)) },
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if asJSON {
-				output = "json"
-			}
-			if output != "table" && output != "json" {
-				return unexamined(fmt.Errorf("output %q: write -o table or -o json", output))
-			}
 			report, status := examine(cmd, file, node)
 			write := report.WriteText
-			if output == "json" {
+			if asJSON || output.json() {
 				write = report.WriteJSON
 			}
 			if err := write(cmd.OutOrStdout()); err != nil {
-				return unexamined(fmt.Errorf("write report: %w", err))
+				return notTried(fmt.Errorf("write report: %w", err))
 			}
 			if status != 0 {
 				return &exitError{status: status}
@@ -55,28 +44,19 @@ func doctorCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return unexamined(err) })
-	cmd.Flags().StringVar(&file, "config", "/etc/hacluster/hacluster.yaml", "configuration file")
+	cmd.Flags().StringVar(&file, "config", defaultConfig, "configuration file")
 	cmd.Flags().StringVar(&node, "node", "", "examine as this node instead of the one that the file or the hostname names")
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	output = addFormat(cmd, "table")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "the same as -o json")
 	exits(cmd, "nothing failed", "something failed", "the node could not be examined: no such file, an invalid configuration, a wrong command line")
 	return cmd
-}
-
-// unexamined keeps what kept doctor from its work apart from what it found.
-func unexamined(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &exitError{status: statusUnexamined, err: err}
 }
 
 // examine returns the report and the exit status that it calls for.
 func examine(cmd *cobra.Command, file, node string) (doctor.Report, int) {
 	cfg, err := config.LoadAs(file, node)
 	if err != nil {
-		return doctor.Unreadable(err), statusUnexamined
+		return doctor.Unreadable(err), statusNotTried
 	}
 	load := func() (config.Config, error) { return config.LoadAs(file, node) }
 	var sighting *doctor.Sighting
@@ -89,9 +69,9 @@ func examine(cmd *cobra.Command, file, node string) (doctor.Report, int) {
 	report := doctor.Examine(cmd.Context(), dc)
 	switch {
 	case cmd.Context().Err() != nil: // interrupted
-		return report, statusUnexamined
+		return report, statusNotTried
 	case report.Failed():
-		return report, statusSick
+		return report, statusNotDone
 	}
 	return report, 0
 }

@@ -33,6 +33,14 @@ func (e *exitError) Error() string { return fmt.Sprintf("exit status %d: %v", e.
 
 func (e *exitError) Unwrap() error { return e.err }
 
+// notTried gives an error the status of what did not even begin.
+func notTried(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{status: statusNotTried, err: err}
+}
+
 // execute runs the command that the arguments name. What ends one before it has begun was wrong in the command line.
 func execute(ctx context.Context, root *cobra.Command) error {
 	began := false
@@ -46,7 +54,7 @@ func execute(ctx context.Context, root *cobra.Command) error {
 	})
 	err := root.ExecuteContext(ctx)
 	if err != nil && !began && !errors.As(err, new(*exitError)) {
-		return &exitError{status: statusNotTried, err: err}
+		return notTried(err)
 	}
 	return err
 }

@@ -52,6 +52,9 @@ func TestExitStatuses(t *testing.T) {
 		{"members add lb-4 --address 10.0.1.14:7400 " + nobody, 2},
 		{"doctor --config /nonexistent", 2},
 		{"vrrp verify /nonexistent", 2},
+		{"vrrp listen -o xml", 2},
+		{"config import-keepalived -o xml " + valid, 2},
+		{"config import-keepalived --third lb-c " + valid, 2},
 		{"config import-keepalived /nonexistent", 2},
 	}
 	for _, tt := range tests {

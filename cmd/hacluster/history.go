@@ -28,7 +28,7 @@ func historyCommand() *cobra.Command {
 			defer cancel()
 			all, err := adminapi.NewClient(socket).History(ctx)
 			if err != nil {
-				return &exitError{status: statusNotTried, err: err}
+				return notTried(err)
 			}
 			return output.write(cmd.OutOrStdout(), all, func(w io.Writer) error { return printMoves(w, all) })
 		},
@@ -84,10 +84,7 @@ func eventsCommand() *cobra.Command {
 		Example: "  hacluster events | jq -c 'select(.kind == \"agreed\")'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := adminapi.NewClient(socket).Events(cmd.Context(), cmd.OutOrStdout()); err != nil {
-				return &exitError{status: statusNotTried, err: err}
-			}
-			return nil
+			return notTried(adminapi.NewClient(socket).Events(cmd.Context(), cmd.OutOrStdout()))
 		},
 	}
 	cmd.Flags().StringVar(&socket, "socket", defaultSocket, "the agent's admin socket")

@@ -17,18 +17,13 @@ import (
 	"github.com/hacluster/hacluster/internal/keepalived/convert"
 )
 
-// Exit statuses of import-keepalived.
-const (
-	importNotDone    = 1
-	importUnreadable = 2
-)
-
 // importFlags are the flags of import-keepalived.
 type importFlags struct {
-	request             convert.Request
-	third               string
-	out, report, output string
-	force               bool
+	request     convert.Request
+	third       string
+	out, report string
+	output      *format
+	force       bool
 }
 
 func importKeepalivedCommand() *cobra.Command {
@@ -57,7 +52,7 @@ func importKeepalivedCommand() *cobra.Command {
 	flags.StringVar(&f.out, "out", "", "file to write the configuration to (default: standard output)")
 	flags.BoolVar(&f.force, "force", false, "overwrite the file of --out")
 	flags.StringVar(&f.report, "report", "", "file to write the report to, or - (default: standard error)")
-	flags.StringVarP(&f.output, "output", "o", "text", "format of the report: text or json")
+	f.output = addFormat(cmd, "text")
 	exits(cmd, "written, and the file passes 'config check'", "written, but steps are open; or not written, since something had to be refused",
 		"a file cannot be read, or has a syntax error; or the command line is wrong")
 	return cmd
@@ -65,32 +60,29 @@ func importKeepalivedCommand() *cobra.Command {
 
 func runImport(cmd *cobra.Command, f importFlags) error {
 	if err := f.complete(); err != nil {
-		return err
+		return notTried(err)
 	}
 	text, report, err := convert.Convert(keepalived.Disk{}, f.request)
 	if err != nil {
-		return &exitError{status: importUnreadable, err: fmt.Errorf("import: %w", err)}
+		return notTried(fmt.Errorf("import: %w", err))
 	}
 	if err := f.writeReport(cmd, report); err != nil {
 		return err
 	}
 	if report.Result == convert.Refused {
-		return &exitError{status: importNotDone, err: errors.New("import: refused, see the report; nothing was written")}
+		return errors.New("import: refused, see the report; nothing was written")
 	}
 	if err := f.writeConfig(cmd.OutOrStdout(), text); err != nil {
 		return err
 	}
 	if report.Result == convert.Incomplete {
-		return &exitError{status: importNotDone, err: errors.New("import: steps are open, see the report")}
+		return errors.New("import: steps are open, see the report")
 	}
 	return nil
 }
 
 // complete checks the flags.
 func (f *importFlags) complete() error {
-	if f.output != "text" && f.output != "json" {
-		return fmt.Errorf("output %q: write -o text or -o json", f.output)
-	}
 	if f.report == "-" && f.out == "" {
 		return errors.New("report and configuration would both go to standard output: give --out")
 	}
@@ -145,7 +137,7 @@ func (f *importFlags) writeReport(cmd *cobra.Command, report convert.Report) err
 }
 
 func (f *importFlags) print(w io.Writer, report convert.Report) error {
-	if f.output == "text" {
+	if !f.output.json() {
 		return report.Write(w)
 	}
 	enc := json.NewEncoder(w)

@@ -27,7 +27,7 @@ func importKeepalived(t *testing.T, args ...string) (stdout, stderr string, stat
 	root.SetArgs(append([]string{"config", "import-keepalived"}, args...))
 	root.SetOut(&out)
 	root.SetErr(&errOut)
-	if err := root.Execute(); err != nil {
+	if err := execute(t.Context(), root); err != nil {
 		status = explain(err)
 	}
 	return out.String(), errOut.String(), status
@@ -79,12 +79,12 @@ func TestImportExitStatus(t *testing.T) {
 		{"a syntax error", []string{broken, classicB}, 2, false},
 		{"no such file", []string{filepath.Join(dir, "none.conf")}, 2, false},
 		{"an existing file", []string{classicA, classicB, third, "--out", existing}, 1, false},
-		{"a third node without an address", []string{classicA, classicB, "--third", "lb-c"}, 1, false},
-		{"a third node of IPv6", []string{classicA, classicB, "--third", "lb-c=fd00::1"}, 1, false},
-		{"a third node with a role that is none", []string{classicA, classicB, "--third", "lb-c=10.0.3.11,arbiter"}, 1, false},
-		{"an allocation id that is none", []string{classicA, classicB, third, "--allocation-id", "198.51.100.7"}, 1, false},
-		{"both on standard output", []string{classicA, classicB, third, "--report", "-"}, 1, false},
-		{"a format that is none", []string{classicA, classicB, third, "-o", "xml"}, 1, false},
+		{"a third node without an address", []string{classicA, classicB, "--third", "lb-c"}, 2, false},
+		{"a third node of IPv6", []string{classicA, classicB, "--third", "lb-c=fd00::1"}, 2, false},
+		{"a third node with a role that is none", []string{classicA, classicB, "--third", "lb-c=10.0.3.11,arbiter"}, 2, false},
+		{"an allocation id that is none", []string{classicA, classicB, third, "--allocation-id", "198.51.100.7"}, 2, false},
+		{"both on standard output", []string{classicA, classicB, third, "--report", "-"}, 2, false},
+		{"a format that is none", []string{classicA, classicB, third, "-o", "xml"}, 2, false},
 	} {
 		stdout, stderr, status := importKeepalived(t, c.args...)
 		if status != c.status {

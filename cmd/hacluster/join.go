@@ -18,7 +18,7 @@ func joinCommand() *cobra.Command {
 	var file, node, via string
 	var output *format
 	cmd := &cobra.Command{
-		Use:   "join --via ADDRESS --config FILE",
+		Use:   "join --via ADDRESS [--config FILE]",
 		Short: "Ask a cluster to let this node in, before its agent is started for the first time",
 		Long: "Ask the node at ADDRESS, which is one of those in the configuration here, to let this node in as the configuration describes it.\n" +
 			"It passes that on to the leader. Under TLS the certificate of this node is what entitles it (docs/MEMBERS.md).",
@@ -33,7 +33,7 @@ func joinCommand() *cobra.Command {
 			return join(cmd.Context(), cmd.OutOrStdout(), output, cfg, load, via)
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "/etc/hacluster/hacluster.yaml", "configuration file of this node")
+	cmd.Flags().StringVar(&file, "config", defaultConfig, "configuration file of this node")
 	cmd.Flags().StringVar(&node, "node", "", "join as this node instead of the one that the file or the hostname names")
 	cmd.Flags().StringVar(&via, "via", "", "address, or name, of a node of the cluster, as in nodes of the configuration")
 	_ = cmd.MarkFlagRequired("via") // it exists

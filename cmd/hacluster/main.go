@@ -10,6 +10,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// Where a package puts what a command needs.
+const (
+	defaultConfig = "/etc/hacluster/hacluster.yaml"
+	defaultSocket = "/run/hacluster/admin.sock"
+)
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := execute(ctx, rootCommand())

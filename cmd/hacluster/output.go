@@ -34,9 +34,11 @@ func (f *format) Set(word string) error {
 	return nil
 }
 
+func (f *format) json() bool { return f.word == "json" }
+
 // write writes an answer: as JSON, or by the function that writes it for people.
 func (f *format) write(w io.Writer, answer any, forPeople func(io.Writer) error) error {
-	if f.word != "json" {
+	if !f.json() {
 		return forPeople(w)
 	}
 	enc := json.NewEncoder(w)

@@ -32,7 +32,7 @@ type recoverFlags struct {
 func recoverCommand() *cobra.Command {
 	var f recoverFlags
 	cmd := &cobra.Command{
-		Use:   "recover --config FILE",
+		Use:   "recover [--config FILE]",
 		Short: "Go on with this node alone, because the quorum is lost for good (read docs/RECOVERY.md first)",
 		Long: "Go on with this node alone, because more than half of the voters are lost for good. The agent must be stopped.\n" +
 			"It shows what this node knows, asks the others that answer, says what may be lost, makes a backup, and wants to be told\n" +
@@ -45,7 +45,7 @@ func recoverCommand() *cobra.Command {
 			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.InOrStdin())
 		},
 	}
-	cmd.Flags().StringVar(&f.file, "config", "/etc/hacluster/hacluster.yaml", "configuration file")
+	cmd.Flags().StringVar(&f.file, "config", defaultConfig, "configuration file")
 	cmd.Flags().StringVar(&f.node, "node", "", "this node's name, if neither the file nor the hostname says it")
 	cmd.Flags().StringVar(&f.dataDir, "data-dir", "", "data dir instead of the configured one")
 	cmd.Flags().BoolVar(&f.show, "show", false, "show what this node knows and ask the others; change nothing")

@@ -12,8 +12,8 @@ import (
 	"github.com/hacluster/hacluster/internal/sdnotify"
 )
 
-// service is this process as systemd sees it. It may run one agent after another (runDiscovered), of which systemd must not be told: who has
-// said once that it ends is killed after TimeoutStopSec, whatever it says by then.
+// service is this process as systemd sees it. It may run one agent after another (runDiscovered), of which systemd must not be told: a
+// service that has said once that it ends is killed after TimeoutStopSec, whatever it says by then.
 type service struct {
 	manager *sdnotify.Manager
 	agent   atomic.Pointer[watched] // nil: none runs

@@ -16,10 +16,8 @@ import (
 	"github.com/hacluster/hacluster/internal/adminapi"
 )
 
-const (
-	defaultSocket = "/run/hacluster/admin.sock"
-	clientTimeout = 5 * time.Second
-)
+// clientTimeout bounds a question to the agent.
+const clientTimeout = 5 * time.Second
 
 func statusCommand() *cobra.Command {
 	var socket string
@@ -38,7 +36,7 @@ func statusCommand() *cobra.Command {
 			}
 			s, err := askStatus(cmd.Context(), client)
 			if err != nil {
-				return &exitError{status: statusNotTried, err: err}
+				return notTried(err)
 			}
 			if err := writeStatus(cmd.OutOrStdout(), s, output); err != nil {
 				return err

@@ -17,12 +17,6 @@ import (
 	"github.com/hacluster/hacluster/internal/vrrpaudit"
 )
 
-// Exit statuses of vrrp verify, for scripts.
-const (
-	statusViolations = 1
-	statusUnjudged   = 2
-)
-
 func vrrpCommand() *cobra.Command {
 	parent := &cobra.Command{Use: "vrrp", Short: "Look at VRRP packets, of hacluster and of anything else that speaks VRRP",
 		Example: "  hacluster vrrp listen\n  hacluster vrrp verify vrrp.pcap"}
@@ -32,7 +26,7 @@ func vrrpCommand() *cobra.Command {
 
 type listenFlags struct {
 	device string
-	output string
+	output *format
 	vrid   uint8
 	count  uint
 }
@@ -46,35 +40,28 @@ func vrrpListenCommand() *cobra.Command {
 			"  hacluster vrrp listen -o json | jq 'select(.advert.priority == 0)'",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			show, err := flags.printer(cmd.OutOrStdout())
-			if err != nil {
-				return err
-			}
 			listener, err := packets.Listen(flags.device)
 			if err != nil {
 				return err
 			}
 			defer func() { _ = listener.Close() }()
-			return flags.listen(cmd.Context(), listener, show)
+			return flags.listen(cmd.Context(), listener, flags.printer(cmd.OutOrStdout()))
 		},
 	}
 	cmd.Flags().StringVarP(&flags.device, "interface", "i", "", "the interface to listen on (default: all)")
 	cmd.Flags().Uint8Var(&flags.vrid, "vrid", 0, "show this virtual router only")
 	cmd.Flags().UintVarP(&flags.count, "count", "c", 0, "end after so many packets (default: when interrupted)")
-	cmd.Flags().StringVarP(&flags.output, "output", "o", "text", "text, or json: one object in each line")
+	flags.output = addFormat(cmd, "text")
 	return cmd
 }
 
-func (f listenFlags) printer(w io.Writer) (func(vrrpaudit.Line) error, error) {
-	switch f.output {
-	case "text":
-		return func(l vrrpaudit.Line) error { _, err := fmt.Fprintln(w, l); return err }, nil
-	case "json":
+// printer writes one line for each packet; as JSON that is one object.
+func (f listenFlags) printer(w io.Writer) func(vrrpaudit.Line) error {
+	if f.output.json() {
 		encoder := json.NewEncoder(w)
-		return func(l vrrpaudit.Line) error { return encoder.Encode(l) }, nil
-	default:
-		return nil, fmt.Errorf("output %q: write -o text or -o json", f.output)
+		return func(l vrrpaudit.Line) error { return encoder.Encode(l) }
 	}
+	return func(l vrrpaudit.Line) error { _, err := fmt.Fprintln(w, l); return err }
 }
 
 func (f listenFlags) listen(ctx context.Context, listener *packets.Listener, show func(vrrpaudit.Line) error) error {
@@ -98,7 +85,7 @@ func (f listenFlags) listen(ctx context.Context, listener *packets.Listener, sho
 
 type verifyFlags struct {
 	peers     []string
-	output    string
+	output    *format
 	minTTL    uint8
 	multicast bool
 }
@@ -112,58 +99,49 @@ func vrrpVerifyCommand() *cobra.Command {
 			"A long time without a Master before a hand-over is a warning.",
 		Example: "  hacluster vrrp verify vrrp.pcap\n  hacluster vrrp verify --peers 10.0.1.11,10.0.2.11,10.0.3.11 -o json vrrp.pcap\n" +
 			"  tcpdump -i any -w - 'ip proto 112' | hacluster vrrp verify -",
-		Args: func(cmd *cobra.Command, args []string) error { return unjudged(cobra.ExactArgs(1)(cmd, args)) },
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			// Interrupting a pipe ends what writes to it, and then this reads to the end. A second interrupt ends this too.
 			context.AfterFunc(cmd.Context(), func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })
 			return flags.verify(cmd, args[0])
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return unjudged(err) })
 	cmd.Flags().StringSliceVar(&flags.peers, "peers", nil, "the addresses that may speak; packets of others are violations")
 	cmd.Flags().BoolVar(&flags.multicast, "multicast", false, "multicast packets are no violations (AWS carries none)")
 	cmd.Flags().Uint8Var(&flags.minTTL, "min-ttl", 255, "the least TTL that is no violation")
-	cmd.Flags().StringVarP(&flags.output, "output", "o", "text", "text or json")
+	flags.output = addFormat(cmd, "text")
 	exits(cmd, "clean, or warnings only", "violations", "not judged, or not to the end: no capture, no VRRP in it, or it breaks off; or the command line is wrong")
 	return cmd
-}
-
-// unjudged keeps what went wrong before anything was judged apart from violations.
-func unjudged(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &exitError{status: statusUnjudged, err: err}
 }
 
 func (f verifyFlags) verify(cmd *cobra.Command, file string) error {
 	opts, err := f.options()
 	if err != nil {
-		return unjudged(err)
+		return notTried(err)
 	}
 	in, name := os.Stdin, "standard input"
 	if file != "-" {
 		name = file
 		if in, err = os.Open(file); err != nil {
-			return unjudged(err)
+			return notTried(err)
 		}
 		defer func() { _ = in.Close() }()
 	}
 	reader, err := packets.NewReader(in)
 	if err != nil {
-		return unjudged(fmt.Errorf("%s: %w", name, err))
+		return notTried(fmt.Errorf("%s: %w", name, err))
 	}
 	report := judge(reader, opts, name)
-	if err := f.write(cmd.OutOrStdout(), report); err != nil {
-		return unjudged(fmt.Errorf("write report: %w", err))
+	if err := f.output.write(cmd.OutOrStdout(), report, report.WriteText); err != nil {
+		return notTried(fmt.Errorf("write report: %w", err))
 	}
 	switch report.Verdict {
 	case vrrpaudit.Clean:
 		return nil
 	case vrrpaudit.Violations:
-		return &exitError{status: statusViolations}
+		return &exitError{status: statusNotDone}
 	default:
-		return &exitError{status: statusUnjudged}
+		return &exitError{status: statusNotTried}
 	}
 }
 
@@ -183,9 +161,6 @@ func judge(reader *packets.Reader, opts vrrpaudit.Options, name string) vrrpaudi
 
 func (f verifyFlags) options() (vrrpaudit.Options, error) {
 	opts := vrrpaudit.Options{Multicast: f.multicast, MinTTL: f.minTTL}
-	if f.output != "text" && f.output != "json" {
-		return opts, fmt.Errorf("output %q: write -o text or -o json", f.output)
-	}
 	for _, peer := range f.peers {
 		addr, err := netip.ParseAddr(peer)
 		if err != nil {
@@ -194,13 +169,4 @@ func (f verifyFlags) options() (vrrpaudit.Options, error) {
 		opts.Peers = append(opts.Peers, addr)
 	}
 	return opts, nil
-}
-
-func (f verifyFlags) write(w io.Writer, report vrrpaudit.Report) error {
-	if f.output == "text" {
-		return report.WriteText(w)
-	}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(report)
 }

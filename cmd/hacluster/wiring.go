@@ -1,15 +1,12 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -142,40 +139,6 @@ func place(cfg config.Config, id eip.Identity, addresses []controller.Placed) ([
 	return placed, nil
 }
 
-// openCandidate finds out where this node wants the address, and tries what it will need before it is needed.
-func (a *agent) openCandidate(ctx context.Context, cfg config.Config, core *controller.Config, ports *controller.Ports, log *zap.Logger) error {
-	id, err := eip.Identify(ctx, eip.IdentityConfig{IMDSEndpoint: cfg.AWS.IMDSEndpoint, Region: cfg.AWS.Region,
-		ENI: eip.ENI(cfg.AWS.NetworkInterfaceID), PrivateIP: firstPrivateIP(cfg)})
-	if err != nil {
-		return err
-	}
-	placed, err := place(cfg, id, core.Addresses)
-	if err != nil {
-		return err
-	}
-	core.Self.ENI, core.Self.PrivateIP = string(id.ENI), id.PrivateIP.String()
-	client, err := eip.NewGroup(ctx, eip.Config{Region: id.Region, Endpoint: cfg.AWS.Endpoint, IMDSEndpoint: cfg.AWS.IMDSEndpoint,
-		AttemptTimeout: cfg.EIP.AttemptTimeout}, placed)
-	if err != nil {
-		return err
-	}
-	if err := a.preflight(ctx, client, log); err != nil {
-		return err
-	}
-	if script := cfg.Health.Script; script != nil {
-		if err := hooks.CheckProgram(script.Command[0]); err != nil {
-			return fmt.Errorf("health.script: %w", err)
-		}
-	}
-	monitor, err := health.NewExchange(healthConfig(cfg.Health), log.Named("health"))
-	if err != nil {
-		return err
-	}
-	a.ec2, a.sources.EC2, ports.EC2 = client, client, a.metrics.MeasureEC2(client)
-	a.health, a.sources.Health, a.again.health, ports.Health = monitor, monitor, monitor, monitor
-	return nil
-}
-
 // firstPrivateIP tells the interface apart, if anything does.
 func firstPrivateIP(cfg config.Config) netip.Addr {
 	if p := cfg.Self().PrivateIPs; len(p) > 0 {
@@ -214,53 +177,6 @@ func hooksConfig(cfg config.Config) hooks.Config {
 		Timeout: h.Timeout}
 }
 
-// preflight keeps a new node from joining with an EC2 that refuses it. A node that is a member already starts all the same:
-// its vote must not depend on EC2, and the address stays where it is (invariant I4).
-func (a *agent) preflight(ctx context.Context, client *eip.Group, log *zap.Logger) error {
-	err := client.Preflight(ctx)
-	switch {
-	case eip.Classify(err) == eip.Throttled:
-		// A node that started again and again until it is not would keep the account's quota used up, for failovers too.
-		log.Warn("EC2 throttles this account, so not all that a failover needs was tried; 'hacluster doctor' tries it later", zap.Error(err))
-		return nil
-	case err != nil && a.raft.Known():
-		log.Error("EC2 refuses this node; it votes, but cannot take the address", zap.Error(err))
-		return nil
-	}
-	return err
-}
-
-// openWireIfNeeded: a witness only listens, for the sake of hints. Its vote does not depend on that.
-func (a *agent) openWireIfNeeded(cfg config.Config, log *zap.Logger) error {
-	witness := cfg.Self().Witness
-	if witness && !cfg.Raft.Hints {
-		return nil
-	}
-	err := a.openWire(cfg, log)
-	if witness && err != nil {
-		log.Warn("this witness cannot hear adverts, so it is no help in a fast election; it votes all the same", zap.Error(err))
-		return nil
-	}
-	return err
-}
-
-func (a *agent) openWire(cfg config.Config, log *zap.Logger) error {
-	wc, err := wireConfig(cfg)
-	if err != nil {
-		return err
-	}
-	wc.NeedEvidence, wc.MayReign, wc.Logger = a.driver.NeedEvidence, a.driver.MayReign, log
-	wire, err := vrrpwire.Open(wc, a.driver.WirePermit)
-	if err != nil {
-		return err
-	}
-	a.driver.SetWire(wire)
-	a.driver.SetMonitor(wire)
-	a.driver.SetPeering(extraPeers{wire: wire, extra: cfg.VRRP.ExtraPeers})
-	a.wire = wire
-	return nil
-}
-
 // wireConfig is what the configuration file says about the wire.
 func wireConfig(cfg config.Config) (vrrpwire.Config, error) {
 	v := cfg.VRRP
@@ -286,57 +202,3 @@ func wireConfig(cfg config.Config) (vrrpwire.Config, error) {
 	wc.Peers = extraPeers{extra: v.ExtraPeers}.beside(wc.Peers)
 	return wc, nil
 }
-
-// extraPeers sends adverts to the peers that are no nodes, too.
-type extraPeers struct {
-	wire  *vrrpwire.Endpoint
-	extra []netip.Addr
-}
-
-// SetPeers implements controller.Peering.
-func (e extraPeers) SetPeers(peers []netip.Addr) error { return e.wire.SetPeers(e.beside(peers)) }
-
-// beside appends those that are no nodes by now.
-func (e extraPeers) beside(peers []netip.Addr) []netip.Addr {
-	all := slices.Clone(peers)
-	for _, p := range e.extra {
-		if !slices.Contains(all, p) {
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
-// lateHandler is the rpc handler of a driver that does not exist yet while the port is being opened.
-type lateHandler struct{ handler atomic.Pointer[http.Handler] }
-
-func (l *lateHandler) set(h http.Handler) { l.handler.Store(&h) }
-
-// ServeHTTP answers 503 until the handler is set.
-func (l *lateHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := l.handler.Load()
-	if h == nil {
-		http.Error(w, "starting", http.StatusServiceUnavailable)
-		return
-	}
-	(*h).ServeHTTP(w, r)
-}
-
-// silentWire is the wire of a witness without hints, which neither advertises nor listens.
-type silentWire struct{}
-
-func (silentWire) Reign(time.Duration)          {}
-func (silentWire) Resign(string)                {}
-func (silentWire) Heard() <-chan vrrpwire.Heard { return nil }
-func (silentWire) Drain()                       {}
-
-// noEC2 is the EC2 of a witness, which never calls it.
-type noEC2 struct{}
-
-var errWitness = errors.New("a witness never calls EC2")
-
-func (noEC2) Observe(context.Context) ([]eip.Address, error) { return nil, errWitness }
-func (noEC2) Associate(context.Context, eip.AllocationID, bool, eip.Permit) (eip.AssociationID, error) {
-	return "", errWitness
-}
-func (noEC2) Disassociate(context.Context, eip.AssociationID, eip.Permit) error { return errWitness }

@@ -84,7 +84,8 @@ func (c *Client) Drain(ctx context.Context, node string, drained bool) error {
 // Reload lets the agent read its configuration file anew.
 func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
 	var out Reloaded
-	return out, c.call(ctx, http.MethodPost, reloadPath, struct{}{}, &out)
+	err := c.call(ctx, http.MethodPost, reloadPath, struct{}{}, &out)
+	return out, err
 }
 
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
@@ -139,7 +140,7 @@ func (e *Unreachable) Unwrap() error { return e.error }
 func (c *Client) unreachable(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no agent answers at %s: start it with 'hacluster agent --config FILE', or name its socket with --socket", c.path)
+		return fmt.Errorf("no agent answers at %s: start it with 'systemctl start hacluster', or name its socket with --socket", c.path)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("no permission for %s: run this as root, or join its group (admin.group, 'ls -l %s'): %w", c.path, c.path, fs.ErrPermission)
 	default:

@@ -54,17 +54,20 @@ func change[In any](w http.ResponseWriter, r *http.Request, do func(context.Cont
 // Members asks for the members as the leader sees them, or the agent if no leader answers.
 func (c *Client) Members(ctx context.Context) (controller.MemberList, error) {
 	var list controller.MemberList
-	return list, c.call(ctx, http.MethodGet, membersPath, nil, &list)
+	err := c.call(ctx, http.MethodGet, membersPath, nil, &list)
+	return list, err
 }
 
 // Admit asks to let a node in.
 func (c *Client) Admit(ctx context.Context, node fsm.Attributes) (controller.MembershipAnswer, error) {
 	var out controller.MembershipAnswer
-	return out, c.call(ctx, http.MethodPost, admitPath, node, &out)
+	err := c.call(ctx, http.MethodPost, admitPath, node, &out)
+	return out, err
 }
 
 // Remove asks to remove a node, and returns when it is done.
 func (c *Client) Remove(ctx context.Context, name string) (controller.MembershipAnswer, error) {
 	var out controller.MembershipAnswer
-	return out, c.call(ctx, http.MethodPost, removePath, name, &out)
+	err := c.call(ctx, http.MethodPost, removePath, name, &out)
+	return out, err
 }

@@ -125,6 +125,8 @@ func safeToLose(s Status) (bool, string) {
 		return false, fmt.Sprintf("Not known here: the leader %s has not said which nodes answer it. Ask on that node", s.Leader)
 	case !s.Held():
 		return false, "No: the address is on its way. Wait until it is held"
+	case voters == 1:
+		return false, "No: " + s.Voters[0] + " is the only voter: without it nothing can move"
 	case up <= quorum:
 		return false, fmt.Sprintf("No: %s, and %d are a quorum: with one less nothing can move", votersAnswer(up, voters), quorum)
 	}

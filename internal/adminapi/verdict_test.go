@@ -69,6 +69,12 @@ degraded, not safe
 node-a holds 203.0.113.10 since 2026-03-14 02:07:42 UTC
 No: if node-a goes, no other node can hold
 good: node-b is drained: 'hacluster undrain node-b' makes it a candidate again`},
+		{"alone after a recovery", func(s *Status) {
+			s.Nodes, s.Voters, s.Answering = s.Nodes[:1], []string{"node-a"}, []string{"node-a"}
+		}, `
+degraded, not safe
+node-a holds 203.0.113.10 since 2026-03-14 02:07:42 UTC
+No: node-a is the only voter: without it nothing can move`},
 		{"no quorum", func(s *Status) { s.Leader, s.Answering, s.Phase = "", nil, "running" }, `
 critical, not safe
 node-a held 203.0.113.10 when a leader was last known, and it stays there

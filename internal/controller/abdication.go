@@ -49,7 +49,7 @@ func (c *Core) considerDoubt() {
 }
 
 func (c *Core) doubtAnswered(e Proposed) {
-	if e.Err != nil || e.Result.Denied != "" { // denied: appended in another term
+	if e.failure() != nil { // if it was denied: appended in another term
 		c.abdicated.op, c.abdicated.doubtAt = 0, c.now+doubtAfter
 		return
 	}

@@ -36,8 +36,7 @@ const (
 	Respect DriftPolicy = "respect"
 )
 
-// Config is what the core needs to know. Durations of the guard and of back-off are parameters so that a simulator can
-// scale them.
+// Config is what the core needs to know.
 type Config struct {
 	Self fsm.Attributes
 	// Addresses move together. A witness only wants to know who holds them: it has no targets.
@@ -62,7 +61,7 @@ type Config struct {
 	WallClock func() int64
 }
 
-// Timing holds the core's durations.
+// Timing holds the core's durations that are configured, or that a simulator scales.
 type Timing struct {
 	// EvidenceMaxAge is D of the design: how long adverts go on without a fresh quorum acknowledgement.
 	EvidenceMaxAge time.Duration
@@ -95,7 +94,8 @@ func (cfg *Config) take(s Settings) {
 	cfg.Timing.ObserveInterval, cfg.Timing.ConfirmTimeout, cfg.Timing.ReleaseWait = s.ObserveInterval, s.ConfirmTimeout, s.ReleaseWait
 }
 
-// DefaultTiming returns the production values that are not in the configuration file.
+// DefaultTiming returns timings for simulations and tests. Of these, production has Settle and Guard; the others are the configuration
+// file's, and EvidenceMaxAge and ReleaseWait differ there by profile.
 func DefaultTiming() Timing {
 	return Timing{
 		EvidenceMaxAge:  300 * time.Millisecond,
@@ -376,7 +376,7 @@ func (c *Core) propose(command fsm.Command) Op {
 func (c *Core) takeProposed(e Proposed) {
 	if e.Op == c.report.op {
 		c.report.op = 0
-		if e.Err != nil || e.Result.Denied != "" {
+		if e.failure() != nil {
 			c.report.retryAt = c.now + reportRetry
 		}
 	}

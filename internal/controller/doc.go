@@ -11,4 +11,9 @@
 // "Leader" is Raft's word and "Master" the wire's: a leader whose claim is not confirmed, or whose HAProxy is unhealthy, is
 // not Master. A leader's way to Master is the claim (claim.go), its way out is the departure (departure.go); who should be
 // leader at all is placement (placement.go), and what a follower makes of a leader's missing adverts is the hint (hint.go).
+//
+// Words of this package. A charge is one Elastic IP in the core's care, with a claim of its own; the watch is the read of all of
+// them, and the sight what it showed of one. An abdication is the word given to a new leader that this node's earlier
+// leaderships are over. Members are who belongs to the cluster, by the committed state; the roster is Raft's side of that;
+// the directory is both with the configuration file; the wiring is what the wire makes of it.
 package controller

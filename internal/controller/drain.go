@@ -36,13 +36,9 @@ func (c *Core) takeDrainAsked(e DrainAsked) {
 }
 
 func (c *Core) drainProposed(e Proposed) {
-	err := e.Err
-	if err == nil && e.Result.Denied != "" {
-		err = errors.New(string(e.Result.Denied))
-	}
 	asked := c.drain.asked
 	c.drain = drain{}
-	c.emit(Reply{Op: asked, Err: err})
+	c.emit(Reply{Op: asked, Err: e.failure()})
 }
 
 // memberNames are the sorted names of the nodes.

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"errors"
 	"time"
 
 	"github.com/hacluster/hacluster/eip"
@@ -37,6 +38,14 @@ type Proposed struct {
 	Op     Op
 	Result fsm.Result
 	Err    error // the entry may or may not have been committed
+}
+
+// failure says why the entry does nothing, as far as is known; nil: it was applied.
+func (p Proposed) failure() error {
+	if p.Err == nil && p.Result.Denied != "" {
+		return errors.New(string(p.Result.Denied))
+	}
+	return p.Err
 }
 
 // Observed answers an Observe.

@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"errors"
 	"time"
 
 	"github.com/hacluster/hacluster/fsm"
@@ -40,11 +39,7 @@ func (c *Core) knownByAll() fsm.Level {
 }
 
 func (c *Core) levelProposed(e Proposed) {
-	err := e.Err
-	if e.Result.Denied != "" {
-		err = errors.New(string(e.Result.Denied))
-	}
-	if err != nil {
+	if err := e.failure(); err != nil {
 		c.note("raise the level", err)
 		c.raising.retryAt = c.now + reportRetry
 	}

@@ -106,13 +106,9 @@ func (c *Core) changeMembers(asked Op, command fsm.Command) {
 func (c *Core) memberProposed(e Proposed) {
 	asked := c.members.asked
 	c.members.op, c.members.asked = 0, 0
-	err := e.Err
-	switch e.Result.Denied {
-	case "":
-	case fsm.DeniedTaken:
+	err := e.failure()
+	if e.Result.Denied == fsm.DeniedTaken {
 		err = errors.New("another node has that address, or that VRRP address: 'hacluster members' lists them")
-	default:
-		err = errors.New(string(e.Result.Denied))
 	}
 	c.emit(Reply{Op: asked, Err: err})
 }

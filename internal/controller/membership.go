@@ -49,23 +49,12 @@ var errFixedRoster = errors.New("the members of this cluster are fixed")
 
 // RequestAdmit asks the leader, whoever it is, to let a node in. It returns when that is committed.
 func (d *Driver) RequestAdmit(ctx context.Context, node fsm.Attributes) (MembershipAnswer, error) {
-	lead := d.View().Leadership
-	switch {
-	case lead.Self:
-		return d.admitAsLeader(ctx, node)
-	case lead.Leader == "":
-		return MembershipAnswer{}, errNoLeader
-	}
 	var answer MembershipAnswer
-	return answer, inTheirWords(d.ports.Peers.Call(ctx, string(lead.Leader), election.AdmitPath, admitRequest{Node: node, Forwarded: true}, &answer))
-}
-
-// inTheirWords turns the refusal of another node into what it says, for the operator.
-func inTheirWords(err error) error {
-	if refused := (*election.CallError)(nil); errors.As(err, &refused) {
-		return errors.New(refused.Message)
-	}
-	return err
+	err := d.askLeader(ctx, election.AdmitPath, admitRequest{Node: node, Forwarded: true}, &answer, func() (err error) {
+		answer, err = d.admitAsLeader(ctx, node)
+		return err
+	})
+	return answer, err
 }
 
 // checkNode wants what a configuration file would have to say of a node.
@@ -116,15 +105,12 @@ func (d *Driver) RequestRemove(ctx context.Context, name fsm.NodeName) (Membersh
 }
 
 func (d *Driver) removeOnce(ctx context.Context, name fsm.NodeName) (MembershipAnswer, error) {
-	lead := d.View().Leadership
-	switch {
-	case lead.Self:
-		return d.removeAsLeader(ctx, name, removedByOperator)
-	case lead.Leader == "":
-		return MembershipAnswer{}, errNoLeader
-	}
 	var answer MembershipAnswer
-	return answer, inTheirWords(d.ports.Peers.Call(ctx, string(lead.Leader), removePath, removeRequest{Node: name}, &answer))
+	err := d.askLeader(ctx, removePath, removeRequest{Node: name}, &answer, func() (err error) {
+		answer, err = d.removeAsLeader(ctx, name, removedByOperator)
+		return err
+	})
+	return answer, err
 }
 
 func (d *Driver) awaitHandOver(ctx context.Context, from fsm.NodeName) error {

@@ -57,8 +57,8 @@ type Core struct {
 	seen    map[string]int           // instances that are no members: reads in a row
 	missing map[string]time.Duration // members without an instance: since which read
 
-	// removing is the voter that the last removal is of, until it is seen to be gone; removals are when those were removed that are. Who is
-	// gone counts though it comes back at once: it comes with an empty log, and has no vote yet.
+	// removing is the voter that the last removal is of, until it is seen to be gone; removals are the times of those that are done. A
+	// voter that is gone counts though it comes back at once: it comes with an empty log, and has no vote yet.
 	removing removal
 	removals []time.Duration
 }

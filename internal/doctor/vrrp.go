@@ -43,7 +43,7 @@ func (f *facts) examineVRRP(ctx context.Context) []Finding {
 	verdicts := f.judgeWires(ctx)
 	_, noAgent := f.agent()
 	failed := slices.ContainsFunc(verdicts, func(v Finding) bool { return v.Status == Fail })
-	if failed && noAgent == nil && f.wait(ctx) { // who has only just become Master may not have begun
+	if failed && noAgent == nil && f.wait(ctx) { // a node that has only just become Master may not have begun
 		if again := f.judgeWires(ctx); ctx.Err() == nil {
 			verdicts = again
 		}
@@ -51,8 +51,8 @@ func (f *facts) examineVRRP(ctx context.Context) []Finding {
 	return append(f.notices(), verdicts...)
 }
 
-// judgeWires looks once at the ways between this node and each other. It asks first and listens then: who has said that it is Master was
-// so all the while.
+// judgeWires looks once at the ways between this node and each other. It asks first and listens then: a node that has said
+// that it is Master was so all the while.
 func (f *facts) judgeWires(ctx context.Context) []Finding {
 	peers := slices.Clone(f.peers())
 	theirs := make([]controller.Heard, len(peers))

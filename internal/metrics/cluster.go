@@ -68,7 +68,7 @@ func addressFamilies() []family {
 			eachAddress(func(s *snapshot, a fsm.Address) bool { return a.HeldBy(self(s)) })},
 		{nameConfirmed, gauge, []string{labelAllocation}, "1 if, as far as this node knows, some node's claim to the Elastic IP is carried out and stands.",
 			eachAddress(func(_ *snapshot, a fsm.Address) bool { return a.Claim != nil && a.HeldBy(a.Claim.Node) })},
-		{nameGuarded, gauge, []string{labelAllocation}, "1 while a call of the past may still move the Elastic IP; the holder watches it closely, for half an hour at most.",
+		{nameGuarded, gauge, []string{labelAllocation}, "1 while a call of the past may still move the Elastic IP; the holder watches it closely, half an hour as a rule.",
 			eachAddress(func(_ *snapshot, a fsm.Address) bool { return a.Guarded() })},
 		{nameRespected, gauge, []string{labelAllocation}, "1 while somebody else's association is left alone (eip.drift: respect).",
 			eachAddress(func(_ *snapshot, a fsm.Address) bool { return a.Foreign != "" })},

@@ -139,7 +139,8 @@ func (m *machine) status() (status, error) {
 		return status{}, fmt.Errorf("%w: %s", err, out)
 	}
 	var s status
-	return s, json.Unmarshal([]byte(out), &s)
+	err = json.Unmarshal([]byte(out), &s)
+	return s, err
 }
 
 // settled waits until every node is ready and agrees on a holder, and returns it.
