@@ -160,7 +160,9 @@ func survivorLine(s election.Survivor) string {
 		return "silent: " + s.Silent
 	case s.LeftUs:
 		return "belongs to the cluster after a recovery"
-	case s.Voter:
+	case s.Leads:
+		return fmt.Sprintf("leads; its log ends at %v", s.Last)
+	case s.Voter || s.Member:
 		return fmt.Sprintf("answers; its log ends at %v", s.Last)
 	default:
 		return "answers, but has no memory of this cluster"
