@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/hacluster/hacluster/internal/keyring"
 )
 
@@ -151,6 +154,28 @@ func TestARemovedNodeStaysOut(t *testing.T) {
 			c.expectVoters("node-a", "node-b", "node-c")
 			c.apply("together")
 		})
+	}
+}
+
+// TestARefusalIsLoggedOnce, however many ask to join in turns: nodes that were removed, or found beside nine others, ask for days.
+func TestARefusalIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	core, lines := observer.New(zap.WarnLevel)
+	c := newCluster(t, 3, steady, func(cfg *Config) { cfg.Logger = zap.New(core) })
+	c.start()
+	c.leader()
+	strangers := []string{"node-x", "node-y"}
+	for i, address := range freeAddresses(t, len(strangers)) {
+		c.newcomer(strangers[i], address, "node-a", "node-b", "node-c")
+	}
+	for range 2 {
+		for _, name := range strangers {
+			c.nodes[name].expectPhase(t, "is not admitted")
+		}
+		time.Sleep(4 * pollInterval)
+	}
+	if got := lines.FilterMessage("refused a join").Len(); got != len(strangers) {
+		t.Errorf("%d lines for %d nodes: %v", got, len(strangers), lines.All())
 	}
 }
 
