@@ -219,6 +219,8 @@ func TestARemovalKeepsAQuorum(t *testing.T) {
 	dead, other := leader.cfg.others()[0].Name, leader.cfg.others()[1].Name
 	c.stop(dead) // and what it said a moment ago does not count
 	expectSentence(t, leader.Remove(t.Context(), other), "removing "+other+" would leave 1 of 2 voters alive", dead+" does not answer")
+	self := leader.cfg.Name // it is not to hand over for nothing
+	expectSentence(t, leader.CheckRemoval(t.Context(), self), "removing "+self+" would leave 1 of 2 voters alive", dead+" does not answer")
 	if err := leader.CheckRemoval(t.Context(), dead); err != nil {
 		t.Errorf("removal of the dead node: %v", err)
 	}
