@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -132,7 +133,7 @@ func (n *Node) answerJoin(w http.ResponseWriter, request *http.Request) {
 		return
 	}
 	if err := n.checkJoiner(request.Context(), join); err != nil {
-		if n.admission.refused.set(err.Error()) { // it asks four times a second
+		if n.admission.refusals.isNews(join.ServerID, err.Error()) { // it asks four times a second, and more than one may
 			n.log.Warn("refused a join", zap.String(keyServerID, string(join.ServerID)), zap.Error(err))
 		}
 		http.Error(w, err.Error(), http.StatusForbidden)
@@ -187,9 +188,30 @@ func (n *Node) mayJoin(join joinRequest) error {
 // admission is what a leader remembers of the nodes that it lets in.
 type admission struct {
 	// turn has one slot, taken by the change that is being made. It is no mutex: a caller that waits for it must be able to give up.
-	turn    chan struct{}
-	joiners map[raft.ServerID]progress
-	refused sentence // the newest refusal, which is logged once
+	turn     chan struct{}
+	joiners  map[raft.ServerID]progress
+	refusals sayings
+}
+
+// sayings are what was said last of each node that asks to join: of no more than 64, as without TLS anybody may ask under any name.
+type sayings struct {
+	mu     sync.Mutex
+	newest map[raft.ServerID]string
+}
+
+// isNews reports whether the text differs from what was said of the node before, and keeps it.
+func (s *sayings) isNews(id raft.ServerID, text string) bool {
+	const most = 64
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if said, known := s.newest[id]; known && said == text {
+		return false
+	}
+	if s.newest == nil || len(s.newest) >= most {
+		s.newest = make(map[raft.ServerID]string)
+	}
+	s.newest[id] = text
+	return true
 }
 
 // progress of a joiner from call to call.

@@ -124,15 +124,12 @@ func (n *Node) leaderOnly() (*raft.Raft, error) {
 	return r, nil
 }
 
-// CheckRemoval says, at the leader, why the named node must not be removed now: the nodes that are left and answer would be no quorum. What
-// they answered before does not count: it waits up to 2 s for new answers.
+// CheckRemoval says, at the leader, why the named node must not be removed now, be it the leader itself, which would have to hand over first:
+// the nodes that are left and answer would be no quorum. What they answered before does not count: it waits up to 2 s for new answers.
 func (n *Node) CheckRemoval(ctx context.Context, name string) error {
 	r, err := n.leaderOnly()
 	if err != nil {
 		return err
-	}
-	if name == n.cfg.Name {
-		return fmt.Errorf("%s leads, and a leader cannot remove itself: transfer the leadership first", name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, removalPatience)
 	defer cancel()
@@ -158,6 +155,9 @@ func (n *Node) Remove(ctx context.Context, name string) error {
 	r, err := n.leaderOnly()
 	if err != nil {
 		return err
+	}
+	if name == n.cfg.Name {
+		return fmt.Errorf("%s leads, and a leader cannot remove itself: transfer the leadership first", name)
 	}
 	leave, err := n.admission.enter(ctx)
 	if err != nil {

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/hacluster/hacluster/internal/keyring"
 )
 
@@ -154,6 +157,28 @@ func TestARemovedNodeStaysOut(t *testing.T) {
 	}
 }
 
+// TestARefusalIsLoggedOnce, however many ask to join in turns: nodes that were removed, or found beside nine others, ask for days.
+func TestARefusalIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	core, lines := observer.New(zap.WarnLevel)
+	c := newCluster(t, 3, steady, func(cfg *Config) { cfg.Logger = zap.New(core) })
+	c.start()
+	c.leader()
+	strangers := []string{"node-x", "node-y"}
+	for i, address := range freeAddresses(t, len(strangers)) {
+		c.newcomer(strangers[i], address, "node-a", "node-b", "node-c")
+	}
+	for range 2 {
+		for _, name := range strangers {
+			c.nodes[name].expectPhase(t, "is not admitted")
+		}
+		time.Sleep(4 * pollInterval)
+	}
+	if got := lines.FilterMessage("refused a join").Len(); got != len(strangers) {
+		t.Errorf("%d lines for %d nodes: %v", got, len(strangers), lines.All())
+	}
+}
+
 // TestTheLeaderFinishesARemoval that somebody else began: it was deposed, or died, before Raft's part.
 func TestTheLeaderFinishesARemoval(t *testing.T) {
 	t.Parallel()
@@ -194,6 +219,8 @@ func TestARemovalKeepsAQuorum(t *testing.T) {
 	dead, other := leader.cfg.others()[0].Name, leader.cfg.others()[1].Name
 	c.stop(dead) // and what it said a moment ago does not count
 	expectSentence(t, leader.Remove(t.Context(), other), "removing "+other+" would leave 1 of 2 voters alive", dead+" does not answer")
+	self := leader.cfg.Name // it is not to hand over for nothing
+	expectSentence(t, leader.CheckRemoval(t.Context(), self), "removing "+self+" would leave 1 of 2 voters alive", dead+" does not answer")
 	if err := leader.CheckRemoval(t.Context(), dead); err != nil {
 		t.Errorf("removal of the dead node: %v", err)
 	}

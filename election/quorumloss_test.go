@@ -347,6 +347,9 @@ func TestObjectionsToARecovery(t *testing.T) {
 		"somebody recovered already":       {"abc", []Survivor{{Name: "node-b", LeftUs: true}}, []string{"recovered already", "node-b"}},
 		"a node without a vote survives":   {"bcd", []Survivor{voter("node-b", 7, 100)}, nil},
 		"it, and a quorum":                 {"bcd", []Survivor{voter("node-b", 7, 9), voter("node-c", 7, 9)}, []string{"not lost", "node-b, node-c are 2 of 3"}},
+		"a later member knows more":        {"abc", []Survivor{{Name: "node-d", Member: true, Last: Position{Term: 7, Index: 101}}}, []string{"node-d knows more", "recover there"}},
+		"a later member knows less":        {"abc", []Survivor{{Name: "node-d", Member: true, Last: Position{Term: 7, Index: 99}}}, nil},
+		"a later member leads":             {"abc", []Survivor{{Name: "node-d", Member: true, Leads: true, Last: Position{Term: 7, Index: 101}}}, []string{"not lost", "node-d leads"}},
 		"what a stranger's log says is no": {"abcde", []Survivor{{Name: "node-b", Last: Position{Term: 9, Index: 900}}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -392,6 +395,62 @@ func TestTheOthersAreAskedFirst(t *testing.T) {
 	c.start("node-c", "node-d")
 	c.leader()
 	expectSentence(t, r.Object(r.Survey(t.Context())), "the quorum is not lost", "4 of 5")
+}
+
+// TestWhoHasJoinedMeanwhileIsAskedToo: a node that was away knows neither the newcomer, nor that the newcomer knows more.
+func TestWhoHasJoinedMeanwhileIsAskedToo(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, steady)
+	c.start()
+	c.apply("before")
+	c.expectEverywhere("before")
+	c.nodes["node-b"].lead(t)
+	c.stop("node-a")
+	address := freeAddresses(t, 1)[0]
+	c.admit("node-d", address)
+	c.newcomer("node-d", address, "node-b").expectPhase(t, "joining", "node-a does not answer")
+	c.stop("node-c")
+	r, err := OpenRecovery(c.config("node-a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	survey := r.Survey(t.Context())
+	if len(survey) != 3 || survey[2].Name != "node-d" || survey[2].Address != address || !survey[2].Member || survey[2].Voter {
+		t.Errorf("survey: %+v", survey)
+	}
+}
+
+// TestAClusterThatWentOnWithOthersIsNotLost: a node was removed while it was away, and all that it knew of were replaced. What it takes for the
+// loss of the quorum is its own removal; to recover it would end the agents of a cluster that is well.
+func TestAClusterThatWentOnWithOthersIsNotLost(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, steady)
+	c.start()
+	c.apply("before")
+	c.expectEverywhere("before")
+	c.nodes["node-b"].lead(t)
+	c.stop("node-a")
+	c.remove("node-a")
+	address := freeAddresses(t, 1)[0]
+	c.admit("node-d", address)
+	c.newcomer("node-d", address, "node-b")
+	c.expectVoters("node-b", "node-c", "node-d")
+	c.nodes["node-d"].lead(t)
+	for _, name := range []string{"node-b", "node-c"} {
+		c.remove(name)
+		c.ends(name)
+	}
+	c.expectVoters("node-d")
+
+	away := c.config("node-a")
+	away.Peers = append(slices.Clone(away.Peers), Peer{Name: "node-d", Address: address}) // as the configuration has it by now, or EC2
+	r, err := OpenRecovery(away)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	expectSentence(t, r.Object(r.Survey(t.Context())), "the quorum is not lost", "node-d leads")
 }
 
 func TestNothingToRecoverFrom(t *testing.T) {

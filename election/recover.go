@@ -109,7 +109,6 @@ func openRecovery(cfg Config, s *store) (*Recovery, error) {
 		return nil, err
 	}
 	r.node.store, r.node.self, r.node.origin = s, own, past
-	r.node.roster.tell(peersOf(r.members.Servers)) // some may have joined since the configuration was written
 	r.node.client = newClient(r.node.roster.peer, newMux(cfg).dial)
 	return r, nil
 }
@@ -171,28 +170,43 @@ type Survivor struct {
 	Last   Position
 	// Voter: it is one of the voters that this node knows, and has its memory.
 	Voter bool
+	// Member: it belongs to the cluster by its own word, perhaps since this node was here last. Leads: and leads it.
+	Member, Leads bool
 	// LeftUs: it belongs to a cluster that was recovered without this node.
 	LeftUs bool
 }
 
-// Survey asks the other nodes, whose agents must run to answer.
+// Survey asks the other nodes, whose agents must run to answer, and then those of whom only the answers tell.
 func (r *Recovery) Survey(ctx context.Context) []Survivor {
-	n := r.node
-	answers, silent := n.askAll(ctx, n.roster.others())
+	r.node.roster.tell(peersOf(r.members.Servers)) // it forgets in time, and some may have joined since the configuration was written
 	var all []Survivor
-	for _, p := range n.roster.others() {
-		s := Survivor{Name: p.Name, Address: p.Address}
-		if answer, ok := answers[p.Name]; ok {
-			s.Last, s.LeftUs = answer.Last, answer.hasLeft(n.self.Generation)
-			s.Voter = slices.ContainsFunc(r.members.Servers, func(m raft.Server) bool {
-				return m.Suffrage == raft.Voter && m.ID == answer.serverID()
-			})
-		} else {
-			s.Silent = Reason(silent[p.Name])
+	for {
+		others := slices.DeleteFunc(r.node.roster.others(), func(p Peer) bool {
+			return slices.ContainsFunc(all, func(s Survivor) bool { return s.Name == p.Name })
+		})
+		if len(others) == 0 {
+			return all
 		}
-		all = append(all, s)
+		answers, silent := r.node.askAll(ctx, others)
+		for _, p := range others {
+			s := Survivor{Name: p.Name, Address: p.Address}
+			if answer, ok := answers[p.Name]; ok {
+				r.note(&s, answer)
+			} else {
+				s.Silent = Reason(silent[p.Name])
+			}
+			all = append(all, s)
+		}
 	}
-	return all
+}
+
+// note takes down an answer.
+func (r *Recovery) note(s *Survivor, answer identityAnswer) {
+	own, id := r.node.self.Generation, answer.serverID()
+	s.Last, s.LeftUs = answer.Last, answer.hasLeft(own)
+	s.Voter = slices.ContainsFunc(r.members.Servers, func(m raft.Server) bool { return m.Suffrage == raft.Voter && m.ID == id })
+	s.Member = answer.Generation == own && slices.Contains(answer.Members, id)
+	s.Leads = s.Member && answer.Leading
 }
 
 // Object says why recovery on this node would be wrong as far as those who answered know; nil if nothing speaks against it.
@@ -205,8 +219,11 @@ func object(self string, last Position, voters []string, survey []Survivor) erro
 	if slices.Contains(voters, self) { // it may be one that has no vote yet, and has the log all the same
 		alive = append(alive, self)
 	}
-	best, bestName := last, ""
+	best, bestName, leader := last, "", ""
 	for _, s := range survey {
+		if s.Leads && !s.Voter { // the voters that this node knows are counted; one of them may lead for a moment after the others have died
+			leader = s.Name
+		}
 		switch {
 		case s.LeftUs:
 			return fmt.Errorf("the cluster was recovered already, on %s or with it: move the raft directory of this node away and start it; "+
@@ -214,7 +231,7 @@ func object(self string, last Position, voters []string, survey []Survivor) erro
 		case s.Voter:
 			alive = append(alive, s.Name)
 		}
-		if s.Voter && s.Last.compare(best) > 0 {
+		if (s.Voter || s.Member) && s.Last.compare(best) > 0 {
 			best, bestName = s.Last, s.Name
 		}
 	}
@@ -224,6 +241,9 @@ func object(self string, last Position, voters []string, survey []Survivor) erro
 	case len(alive) > len(voters)/2:
 		return fmt.Errorf("the quorum is not lost: %s are %d of %d voters: start the agent here, and wait for a leader",
 			strings.Join(alive, ", "), len(alive), len(voters))
+	case leader != "":
+		return fmt.Errorf("the quorum is not lost: %s leads, with voters of whom this node does not know: start the agent here, which says "+
+			"whether the node was removed meanwhile", leader)
 	case bestName != "":
 		return fmt.Errorf("%s knows more: its log ends at %v, that of this node at %v: recover there", bestName, best, last)
 	}

@@ -32,6 +32,7 @@ func agentCommand() *cobra.Command {
 		Example: "  hacluster agent --config /etc/hacluster/hacluster.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			hangUps := takeHangUps()
 			load := func() (config.Config, error) { return config.LoadAs(file, node) }
 			cfg, err := load()
 			if err != nil {
@@ -45,7 +46,7 @@ func agentCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			again := &reloader{load: load, running: cfg, log: log, level: level}
+			again := &reloader{hangUps: hangUps, load: load, running: cfg, log: log, level: level}
 			return s.run(cmd.Context(), func(ctx context.Context) error {
 				if cfg.Discovery != nil {
 					return runDiscovered(ctx, cfg, again, s)

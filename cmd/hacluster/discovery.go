@@ -50,7 +50,8 @@ func runDiscovered(ctx context.Context, cfg config.Config, again *reloader, s *s
 			measured.Finder = a.meter.Measure(scout.Finder)
 			a.discovery = discoverer{agent: a, cfg: found, scout: measured, place: place, log: named}
 		}
-		err = runAgent(ctx, found, &reloader{load: again.loadAs(place), running: found, log: named, level: level}, s, discover)
+		next := &reloader{hangUps: again.hangUps, load: again.loadAs(place), running: found, log: named, level: level}
+		err = runAgent(ctx, found, next, s, discover)
 		if !errors.Is(err, discovery.ErrMoved) {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -71,6 +72,27 @@ func TestNodesThatAreFoundFoundACluster(t *testing.T) {
 			return err == nil && s.Phase == "running" && s.Leader == holder
 		})
 	})
+}
+
+// TestAReloadDoesNotEndAnAgentThatLooksForItsPlace: it is what 'systemctl reload' and whoever renews certificates send.
+func TestAReloadDoesNotEndAnAgentThatLooksForItsPlace(t *testing.T) {
+	t.Parallel()
+	fake, err := ec2fake.New(ec2fake.Config{
+		Instances:  []ec2fake.InstanceSpec{found(1, "without the tag")},
+		AccessKeys: []ec2fake.AccessKey{{ID: "AKIDEXAMPLE", Secret: "right"}},
+	})
+	must(t, err)
+	var looks atomic.Int32
+	ec2 := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		looks.Add(1)
+		fake.EC2().ServeHTTP(w, r)
+	}))
+	t.Cleanup(ec2.Close)
+	m := startFound(t, fake, 1, freePort(t), ec2.URL, "127.0.0.1:9")
+	waitFor(t, "a look for its place", func() bool { return looks.Load() > 0 })
+	must(t, m.cmd.Process.Signal(syscall.SIGHUP))
+	before := looks.Load()
+	waitFor(t, "another", func() bool { return looks.Load() > before+1 })
 }
 
 // found is an instance on loopback.

@@ -70,9 +70,7 @@ func (f *recoverFlags) run(ctx context.Context, out io.Writer, in io.Reader) (er
 	}
 	state := replica.State()
 	printLastKnown(out, cfg, r, state)
-	asking, cancel := context.WithTimeout(ctx, surveyTimeout)
-	defer cancel()
-	survey := r.Survey(asking)
+	survey := ask(ctx, r)
 	printSurvey(out, survey)
 	if err := r.Object(survey); err != nil || f.show {
 		return err
@@ -81,12 +79,23 @@ func (f *recoverFlags) run(ctx context.Context, out io.Writer, in io.Reader) (er
 	if err := f.confirm(out, in, cfg.Cluster.Name); err != nil {
 		return err
 	}
+	if f.known == "" { // people take their time, and meanwhile others mend the rest
+		if err := r.Object(ask(ctx, r)); err != nil {
+			return fmt.Errorf("nothing was changed: %w", err)
+		}
+	}
 	backup, err := goOnAlone(r, cfg, state)
 	if err != nil {
 		return err
 	}
 	printRecovered(out, cfg, backup)
 	return nil
+}
+
+func ask(ctx context.Context, r *election.Recovery) []election.Survivor {
+	ctx, cancel := context.WithTimeout(ctx, surveyTimeout)
+	defer cancel()
+	return r.Survey(ctx)
 }
 
 // load reads the configuration of the stopped agent.
@@ -160,7 +169,9 @@ func survivorLine(s election.Survivor) string {
 		return "silent: " + s.Silent
 	case s.LeftUs:
 		return "belongs to the cluster after a recovery"
-	case s.Voter:
+	case s.Leads:
+		return fmt.Sprintf("leads; its log ends at %v", s.Last)
+	case s.Voter || s.Member:
 		return fmt.Sprintf("answers; its log ends at %v", s.Last)
 	default:
 		return "answers, but has no memory of this cluster"

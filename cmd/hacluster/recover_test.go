@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -98,6 +99,60 @@ func TestTheQuorumIsLostForGood(t *testing.T) {
 	if err != nil || !strings.Contains(out, "holds the address") {
 		t.Errorf("a transfer in the recovered cluster: %v: %s", err, out)
 	}
+}
+
+// TestAQuorumThatComesBackIsLeftAlone: while the question waits for its answer, somebody mends the others.
+func TestAQuorumThatComesBackIsLeftAlone(t *testing.T) {
+	needRoot(t)
+	t.Parallel()
+	haproxy, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { _ = haproxy.Close() })
+	endpoint, _ := emulator(t)
+	port := freePort(t)
+	members := map[string]*member{}
+	for i, name := range []string{"node-a", "node-b", "node-c"} {
+		members[name] = startMember(t, name, i+1, port, endpoint, haproxy.Addr().String())
+	}
+	survivor := members["node-a"]
+	waitFor(t, "a leader", func() bool {
+		s, err := survivor.status()
+		return err == nil && s.Leader != "" && s.Phase == "running"
+	})
+	for _, m := range members {
+		m.kill()
+	}
+	cmd := survivor.command("recover", "--config", filepath.Join(survivor.dir, "hacluster.yaml"))
+	typed, err := cmd.StdinPipe()
+	must(t, err)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	var complaint strings.Builder
+	cmd.Stderr = &complaint
+	must(t, cmd.Start())
+	for text := ""; !strings.Contains(text, "Type the name"); {
+		more := make([]byte, 4096)
+		n, err := out.Read(more)
+		must(t, err)
+		text += string(more[:n])
+	}
+	members["node-b"].restart()
+	members["node-c"].restart()
+	waitFor(t, "a leader without node-a", func() bool {
+		s, err := members["node-b"].status()
+		return err == nil && s.Leader != ""
+	})
+	_, err = typed.Write([]byte("test\n"))
+	must(t, err)
+	_, _ = io.Copy(io.Discard, out)
+	if err := cmd.Wait(); err == nil || !strings.Contains(complaint.String(), "nothing was changed: the quorum is not lost") {
+		t.Errorf("%v: %s", err, complaint.String())
+	}
+	survivor.restart()
+	waitFor(t, "the leader at node-a", func() bool {
+		s, err := survivor.status()
+		return err == nil && s.Leader != "" && s.Phase == "running"
+	})
 }
 
 // recover runs the command on the member's configuration, with what is typed.

@@ -67,28 +67,34 @@ func printReloaded(w io.Writer, r adminapi.Reloaded) error {
 
 // reloader takes what a running agent can take of a configuration file that has changed.
 type reloader struct {
-	load   func() (config.Config, error)
-	log    *zap.Logger
-	level  zap.AtomicLevel
-	driver *controller.Driver
-	health *health.Exchange // nil on a witness
-	hooks  *hooks.Runner
-	keys   *keyring.Keyring // nil: plain TCP
+	// hangUps are the process's, which may run one agent after another (runDiscovered): without a reader they wait, rather than end it.
+	hangUps <-chan os.Signal
+	load    func() (config.Config, error)
+	log     *zap.Logger
+	level   zap.AtomicLevel
+	driver  *controller.Driver
+	health  *health.Exchange // nil on a witness
+	hooks   *hooks.Runner
+	keys    *keyring.Keyring // nil: plain TCP
 
 	mu      sync.Mutex
 	running config.Config
 }
 
-// Run reads the file anew at each SIGHUP.
-func (r *reloader) Run(ctx context.Context) error {
+// takeHangUps keeps SIGHUP from ending the process, from here on. One that nobody has read yet is enough: the file is read anew as it is then.
+func takeHangUps() <-chan os.Signal {
 	hangUps := make(chan os.Signal, 1)
 	signal.Notify(hangUps, syscall.SIGHUP)
-	defer signal.Stop(hangUps)
+	return hangUps
+}
+
+// Run reads the file anew at each SIGHUP.
+func (r *reloader) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-hangUps:
+		case <-r.hangUps:
 			if _, err := r.reload(); err != nil {
 				r.log.Error("the configuration file was not taken", zap.Error(err))
 			}

@@ -159,7 +159,21 @@ func (c *charge) ownRelease(why string) (fsm.Release, bool) {
 		return fsm.Release{}, false
 	}
 	return fsm.Release{Origin: c.origin(why), AllocationID: c.id, Node: c.self(), Ends: a.Claim.Index,
-		Settled: k.grant.Index == a.Claim.Index, Alone: c.alone(a.Claim.Index)}, true
+		Settled: k.grant.Index == a.Claim.Index, Alone: c.alone(a.Claim.Index), Foreign: c.respected()}, true
+}
+
+// respected is the association of somebody else's that a release leaves alone: one that is respected by a claim which counts as not released
+// since a recovery, or is just about to be. Of two releases under way either may come first.
+func (c *charge) respected() fsm.AssociationID {
+	k := &c.claim
+	switch {
+	case c.departure.wanted && c.departure.endsRespect:
+		return ""
+	case k.step == respecting || k.step == waiting && k.then == respecting:
+		return k.foreign
+	default:
+		return c.address().Foreign
+	}
 }
 
 func (c *charge) releaseProposed(e Proposed) {

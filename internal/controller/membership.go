@@ -140,10 +140,8 @@ func (d *Driver) removeAsLeader(ctx context.Context, name fsm.NodeName, why stri
 	if d.ports.Roster == nil {
 		return MembershipAnswer{}, errFixedRoster
 	}
-	if name != d.cfg.Self.Name {
-		if err := d.ports.Roster.CheckRemoval(ctx, string(name)); err != nil {
-			return MembershipAnswer{}, err
-		}
+	if err := d.ports.Roster.CheckRemoval(ctx, string(name)); err != nil {
+		return MembershipAnswer{}, err
 	}
 	server := d.isServer(string(name))
 	reply, err := d.Ask(ctx, func(op Op) Event { return RemoveAsked{Op: op, Node: name, Server: server, Why: why} })

@@ -63,6 +63,29 @@ func TestARemovalIsAgreedOnFirst(t *testing.T) {
 	}
 }
 
+// TestALeaderThatMustStayHandsNothingOver: a move of the address cuts connections, and would be for a removal that is refused in the end.
+func TestALeaderThatMustStayHandsNothingOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.replica.state.Level = membershipLevel
+		w.call = func(_ context.Context, permit eip.Permit) (eip.AssociationID, error) { return "x1", permit() }
+		r := &roster{servers: []election.Server{voter("node-a"), voter("node-b"), voter("node-c")}, refuses: errors.New("removing node-a would leave 1 of 2 voters alive")}
+		d := w.driver()
+		d.ports.Roster = r
+		_, stop := run(d)
+		w.lead(t, 2)
+		synctest.Wait()
+		if answer, err := d.removeAsLeader(t.Context(), "node-a", removedByOperator); !errors.Is(err, r.refuses) || answer.HandsOverTo != "" {
+			t.Errorf("remove the leader: %+v, %v", answer, err)
+		}
+		w.follow(3)
+		synctest.Wait()
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestTheHistorySaysWhyANodeWasRemoved: by a person, or because it was lost.
 func TestTheHistorySaysWhyANodeWasRemoved(t *testing.T) {
 	const lost = "its instance is gone"

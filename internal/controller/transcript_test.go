@@ -347,6 +347,8 @@ func (p *play) entry(words []string) {
 		p.apply(fsm.UpsertNode{Origin: o, Node: p.attributes(name, words).At(p.state.Level)})
 	case words[2] == "removes":
 		p.apply(fsm.RemoveNode{Origin: o, Node: fsm.NodeName(words[3])})
+	case words[2] == "goes-on-alone":
+		p.state.Recover(name, nil, 0, "the quorum is lost")
 	case words[2] == "drains":
 		p.apply(fsm.SetDrain{Origin: o, Node: name, Drained: true})
 	default:

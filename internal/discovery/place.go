@@ -84,7 +84,12 @@ func (s Scout) findAgain(ctx context.Context, known Place) (Place, error) {
 		s.Log.Warn("EC2 does not show this node's place; it goes by what it found last", zap.String(keyFound, names(known.Nodes)), zap.Error(err))
 		return known, nil
 	}
-	return place, s.remember(place)
+	if !slices.Equal(place.Nodes, known.Nodes) {
+		if err := s.remember(place); err != nil { // on a full disk a node votes all the same
+			s.Log.Warn("what was found is not kept for a start without EC2", zap.Error(err))
+		}
+	}
+	return place, nil
 }
 
 // look reads who this is, and then who else is there. With an error the place has no nodes, and names this one if that is known.

@@ -92,6 +92,24 @@ func TestACopyOfADiskIsRefused(t *testing.T) {
 	}
 }
 
+// TestAFullDiskKeepsNoMemberFromItsVote: what was found is only written down for later.
+func TestAFullDiskKeepsNoMemberFromItsVote(t *testing.T) {
+	ec2 := &account{letters: "abc"}
+	s := scoutOf(t, ec2)
+	if _, err := s.Find(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(s.DataDir, placeFile+".tmp"), 0o700); err != nil { // nor can anything be written here
+		t.Fatal(err)
+	}
+	for letters, want := range map[string]string{"abc": "i-a, i-b, i-c", "abcd": "i-a, i-b, i-c, i-d"} {
+		ec2.shows(letters, nil)
+		if place, err := s.Find(t.Context()); err != nil || names(place.Nodes) != want {
+			t.Errorf("%+v, %v", place, err)
+		}
+	}
+}
+
 // TestADamagedPlaceIsLookedForAgain.
 func TestADamagedPlaceIsLookedForAgain(t *testing.T) {
 	s := scoutOf(t, &account{letters: "abc"})
