@@ -15,7 +15,7 @@ import (
 
 // steady is for clusters whose leader stays, whatever the machine is busy with.
 func steady(cfg *Config) {
-	cfg.Timing.Heartbeat, cfg.Timing.Election, cfg.Timing.Lease = time.Second, time.Second, 500*time.Millisecond
+	cfg.Timing.Heartbeat, cfg.Timing.Election, cfg.Timing.Lease = time.Second, time.Second, time.Second
 }
 
 // newcomer prepares a node that is configured with itself and the named ones, and starts it.
