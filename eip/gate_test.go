@@ -393,7 +393,7 @@ func TestRefusalIsFinal(t *testing.T) {
 func TestCancelAtAnyMoment(t *testing.T) {
 	fake, c := newPair(t)
 	mayArrive, notSent := 0, 0
-	for n := range 300 {
+	for n := 0; n < 300 || mayArrive == 0 && n < 2000; n++ { // on a busy machine it takes longer to get out
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n*10)*time.Microsecond)
 		_, err := c.Associate(ctx, true, permit)
 		cancel()

@@ -327,7 +327,7 @@ func TestNobodyBootstrapsOverLostStores(t *testing.T) {
 
 func TestOnlyWhoIsKnownMayJoin(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3)
+	c := newCluster(t, 3, steady)
 	c.start()
 	leader, _ := c.leader()
 	peer := leader.cfg.others()[0]
@@ -360,7 +360,7 @@ func TestOnlyWhoIsKnownMayJoin(t *testing.T) {
 
 func TestARemovedNodeEndsWithASentence(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3)
+	c := newCluster(t, 3, steady)
 	c.start()
 	leader, _ := c.leader()
 	removed := c.nodes[leader.cfg.others()[0].Name]

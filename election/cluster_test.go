@@ -135,7 +135,7 @@ func TestApplyRefusesATermThatIsNotTheLeaders(t *testing.T) {
 
 func TestTransferMakesTheTargetLeader(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3)
+	c := newCluster(t, 3, steady)
 	c.start()
 	for range 5 {
 		old, oldTerm := c.leader()
@@ -166,7 +166,7 @@ func TestTransferMakesTheTargetLeader(t *testing.T) {
 
 func TestTransferToADeadNodeFailsAndLeadershipStays(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3)
+	c := newCluster(t, 3, steady)
 	c.start()
 	leader, term := c.leader()
 	target := leader.cfg.others()[1].Name
@@ -187,7 +187,7 @@ func TestTransferToADeadNodeFailsAndLeadershipStays(t *testing.T) {
 
 func TestLeadershipsTellTermsThatNeverDecrease(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3)
+	c := newCluster(t, 3, steady)
 	c.start()
 	observed := c.nodes["node-a"]
 	var seen []Leadership
@@ -226,7 +226,7 @@ func TestLeadershipsTellTermsThatNeverDecrease(t *testing.T) {
 // I4: evidence grows old as soon as the quorum is away, whatever Raft's own lease says.
 func TestEvidenceIsFreshWithAQuorumAndStaleWithout(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3)
+	c := newCluster(t, 3, steady)
 	c.start()
 	leader, term := c.leader()
 	asked := leader.cfg.Now()

@@ -153,15 +153,14 @@ func large(i int) string { return fmt.Sprint(i, strings.Repeat(" large", 20_000)
 func TestAFollowerOnAFullDiskCatchesUpWhenThereIsRoom(t *testing.T) {
 	t.Parallel()
 	c, dir := onSmallDisk(t)
-	leader, term := c.lead("node-a")
+	c.lead("node-a")
 	c.expectEverywhere("before")
 	full := c.nodes["node-b"]
 	makeRoom := fill(t, dir)
 	want := []string{"before"}
 	for i := range 3 {
 		want = append(want, large(i))
-		_, _, err := leader.Apply(t.Context(), term, []byte(want[i+1]))
-		must(t, err)
+		c.apply(large(i))
 	}
 	eventually(t, "the full disk shows in the status", func() error {
 		full.mustRun(t)

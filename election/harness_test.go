@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -186,7 +187,7 @@ func newCluster(t testing.TB, size int, adjust ...func(*Config)) *cluster {
 		cfg := Config{
 			Cluster: "test",
 			Name:    p.Name,
-			DataDir: t.TempDir(),
+			DataDir: memoryDir(t),
 			Peers:   peers,
 			Timing: Timing{Heartbeat: 400 * time.Millisecond, Election: 400 * time.Millisecond, Lease: 200 * time.Millisecond, Commit: 20 * time.Millisecond,
 				LogWrite: 20 * time.Second}, // a disk that others keep busy is not what is tested
@@ -200,6 +201,26 @@ func newCluster(t testing.TB, size int, adjust ...func(*Config)) *cluster {
 		c.configs = append(c.configs, cfg)
 	}
 	return c
+}
+
+// memoryDir is a directory in memory, where there is one: a leader whose disk hangs for applyDeadline ends. As with t.TempDir, there is
+// one of its own around it.
+func memoryDir(t testing.TB) string {
+	t.Helper()
+	around, err := os.MkdirTemp("/dev/shm", "hacluster-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(around); err != nil {
+			t.Error(err)
+		}
+	})
+	dir := filepath.Join(around, "data")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // freeAddresses picks addresses in 127.0.0.0/8 at random, all of which is loopback on Linux. The port is below those that the

@@ -18,14 +18,14 @@ import (
 
 // steady is for clusters whose leader stays, whatever the machine is busy with.
 func steady(cfg *Config) {
-	cfg.Timing.Heartbeat, cfg.Timing.Election, cfg.Timing.Lease = time.Second, time.Second, 500*time.Millisecond
+	cfg.Timing.Heartbeat, cfg.Timing.Election, cfg.Timing.Lease = time.Second, time.Second, time.Second
 }
 
 // newcomer prepares a node that is configured with itself and the named ones, and starts it.
 func (c *cluster) newcomer(name, address string, knows ...string) *process {
 	c.t.Helper()
 	cfg := c.configs[0]
-	cfg.Name, cfg.DataDir, cfg.JoinOnly = name, c.t.TempDir(), true
+	cfg.Name, cfg.DataDir, cfg.JoinOnly = name, memoryDir(c.t), true
 	cfg.Peers = []Peer{{Name: name, Address: address}}
 	for _, other := range knows {
 		cfg.Peers = append(cfg.Peers, Peer{Name: other, Address: c.config(other).address()})
@@ -291,7 +291,7 @@ func TestALiveIncarnationGoesOnceItsVoteIsNotNeeded(t *testing.T) {
 	address := freeAddresses(t, 1)[0]
 	c.admit("node-c", address)
 	twin := c.config("node-c")
-	twin.DataDir, twin.Peers = t.TempDir(), []Peer{{Name: "node-c", Address: address}, {Name: "node-a", Address: c.config("node-a").address()}}
+	twin.DataDir, twin.Peers = memoryDir(t), []Peer{{Name: "node-c", Address: address}, {Name: "node-a", Address: c.config("node-a").address()}}
 	elsewhere := start(t, twin)
 	elsewhere.expectPhase(t, "joining", "would leave 1 of 2 voters alive", "node-b does not answer")
 	c.apply("there is still a quorum")

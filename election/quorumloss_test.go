@@ -164,6 +164,7 @@ func TestTheOldQuorumIsLeftBehind(t *testing.T) {
 		c := newCluster(t, 3)
 		c.start()
 		c.apply("before")
+		c.expectEverywhere("before")
 		c.stop()
 		recoverAlone(t, c.config("node-a"))
 		c.start("node-a")
@@ -186,6 +187,7 @@ func TestTheOldQuorumIsLeftBehind(t *testing.T) {
 		c := newCluster(t, 3)
 		c.start()
 		c.apply("before")
+		c.expectEverywhere("before")
 		c.stop()
 		recoverAlone(t, c.config("node-a"))
 		c.start("node-b", "node-c")
@@ -378,6 +380,7 @@ func TestTheOthersAreAskedFirst(t *testing.T) {
 	c.expectEverywhere("before")
 	c.stop("node-a")
 	c.apply("node-a never hears of this")
+	c.expectEverywhere("before", "node-a never hears of this")
 	c.stop("node-c", "node-d", "node-e")
 	r, err := OpenRecovery(c.config("node-a"))
 	if err != nil {

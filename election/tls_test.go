@@ -36,7 +36,7 @@ func newSecured(t *testing.T, size int, adjust ...func(*Config)) *secured {
 	s := &secured{ca: pkitest.NewAuthority(t), dirs: make(map[string]pkitest.Dir), rings: make(map[string]*keyring.Keyring)}
 	s.revoked.Store(&[]string{})
 	adjust = append([]func(*Config){func(cfg *Config) {
-		cfg.Timing = Timing{Heartbeat: 2 * time.Second, Election: 2 * time.Second, Lease: time.Second, Commit: 20 * time.Millisecond, LogWrite: 20 * time.Second}
+		cfg.Timing = Timing{Heartbeat: 2 * time.Second, Election: 2 * time.Second, Lease: 2 * time.Second, Commit: 20 * time.Millisecond, LogWrite: 20 * time.Second}
 		cfg.Security = s.ring(t, cfg, s.ca, s.ca)
 	}}, adjust...)
 	s.cluster = newCluster(t, size, adjust...)

@@ -163,11 +163,21 @@ func (h *haproxy) answering() int {
 	return answer.pid
 }
 
+// worker waits for a process that answers: signals to process 0 go to the test itself, and to all that it has started.
+func (h *haproxy) worker() (pid int) {
+	h.t.Helper()
+	waitFor(h.t, 10*time.Second, "an answer of the stats socket", func() bool {
+		pid = h.answering()
+		return pid != 0
+	})
+	return pid
+}
+
 // reload does SIGUSR2 and waits until another worker answers. A master that is still busy with the last reload ignores
 // the signal, so it is sent again now and then.
 func (h *haproxy) reload() {
 	h.t.Helper()
-	before := h.answering()
+	before := h.worker()
 	var sent time.Time
 	waitFor(h.t, 5*time.Second, "a new worker", func() bool {
 		if time.Since(sent) > time.Second {

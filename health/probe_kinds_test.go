@@ -271,7 +271,11 @@ func TestScriptProbe(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := probeOnce(t, scriptProber{command: tt.command}, 300*time.Millisecond); got != tt.want {
+			timeout := 10 * time.Second
+			if tt.name == "too late" {
+				timeout = 300 * time.Millisecond
+			}
+			if got := probeOnce(t, scriptProber{command: tt.command}, timeout); got != tt.want {
 				t.Errorf("probe says %q, want %q", got, tt.want)
 			}
 		})
@@ -282,7 +286,7 @@ func TestScriptProbe(t *testing.T) {
 func TestScriptTimeoutKillsTheGroup(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pid")
 	script := fmt.Sprintf("sleep 60 & echo $! >%s; wait", file)
-	if got, want := probeOnce(t, scriptProber{command: []string{"/bin/sh", "-c", script}}, 300*time.Millisecond), "timed out after 300ms"; got != want {
+	if got, want := probeOnce(t, scriptProber{command: []string{"/bin/sh", "-c", script}}, 2*time.Second), "timed out after 2s"; got != want {
 		t.Fatalf("probe says %q, want %q", got, want)
 	}
 	data, err := os.ReadFile(file)
@@ -293,7 +297,7 @@ func TestScriptTimeoutKillsTheGroup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, time.Second, "the script's child to be dead", func() bool {
+	waitFor(t, 10*time.Second, "the script's child to be dead", func() bool {
 		_, alive := procfs{root: "/proc"}.read(pid, "sleep")
 		return !alive
 	})

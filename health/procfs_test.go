@@ -105,7 +105,7 @@ func TestHiddenProcIsSaidSo(t *testing.T) {
 	}
 	run(t, m)
 	want := "no haproxy process found; " + fs.root + " hides other users' processes (hidepid, or ProtectProc= of the unit): run hacluster as root or mount it with hidepid=0"
-	waitFor(t, time.Second, "the reason", func() bool { return m.Status().Reason == want })
+	waitFor(t, 10*time.Second, "the reason", func() bool { return m.Status().Reason == want })
 }
 
 func TestUnreadableProcIsSaidSo(t *testing.T) {
@@ -114,7 +114,7 @@ func TestUnreadableProcIsSaidSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, m)
-	waitFor(t, time.Second, "the reason", func() bool {
+	waitFor(t, 10*time.Second, "the reason", func() bool {
 		return strings.HasPrefix(m.Status().Reason, "haproxy process cannot be looked for: open process list: ")
 	})
 }

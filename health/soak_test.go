@@ -173,7 +173,7 @@ func (h *haproxy) burden(t *testing.T, l load) (stop func()) {
 // keepBusy runs one load and fails at the first word that HAProxy is not healthy.
 func (s *soak) keepBusy(t *testing.T, l load, length time.Duration) {
 	t.Helper()
-	worker := s.h.answering()
+	worker := s.h.worker()
 	usedBefore, waitedBefore := schedule(t, worker)
 	begin := time.Now()
 	stop := s.h.burden(t, l)

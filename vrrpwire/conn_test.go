@@ -80,7 +80,7 @@ func (v veth) capture(t *testing.T, packets int) (wait func() string) {
 			t.Fatalf("tcpdump ended without listening: %v", cmd.Wait())
 		}
 	}
-	timeout := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
+	timeout := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
 	return func() string {
 		t.Helper()
 		defer timeout.Stop()

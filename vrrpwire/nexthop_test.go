@@ -121,10 +121,7 @@ func TestNothingLeavesLate(t *testing.T) {
 				wantAdvert(t, w.peer, soon, 100)
 
 				heal := fault.strike(t, v, e)
-				eventually(t, "adverts were due", func() bool {
-					stats := e.Stats()
-					return stats.Sent-1+stats.Unresolved >= test.missed
-				})
+				eventually(t, "adverts were due", func() bool { return e.Stats().Unresolved >= test.missed }) // one may have left before
 				e.Resign("test")
 				priorities(t, w.peer, 0) // from before the fault
 				heal()

@@ -36,6 +36,7 @@ type world struct {
 	peer, stranger datagrams
 	now            func() time.Duration
 	queued         func(*Endpoint) bool // a packet waits in the node's receive queue
+	exact          bool                 // nothing happens later than it is due
 }
 
 // inBothWorlds runs one scenario over an in-memory wire in a bubble, where time is exact, and over raw sockets in
@@ -52,7 +53,8 @@ func memoryWorld(t *testing.T) world {
 	segment := NewSegment()
 	born := time.Now()
 	return world{
-		open: segment.Open, peer: plug(t, segment, peerAddr), stranger: plug(t, segment, strangerAddr),
+		exact: true,
+		open:  segment.Open, peer: plug(t, segment, peerAddr), stranger: plug(t, segment, strangerAddr),
 		// As on a machine, boottime is not 0 when a test begins, nor a multiple of the interval.
 		now: func() time.Duration { return time.Hour + 37*time.Millisecond + time.Since(born) },
 		queued: func(e *Endpoint) bool {
@@ -164,9 +166,9 @@ func wantSilence(t *testing.T, at datagrams, d time.Duration) {
 // eventually polls what happens in the kernel or in another goroutine, and gives no other sign.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !done(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(soon); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 5 s: %s", what)
+			t.Fatalf("not within %v: %s", soon, what)
 		}
 	}
 }

@@ -108,13 +108,13 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		"Ctrl-C twice, hung": func(t *testing.T, p program, cmd *exec.Cmd) {
 			hang(t, p)
 			send(t, cmd, syscall.SIGINT)
-			time.Sleep(100 * time.Millisecond) // signals that arrive together count once
+			time.Sleep(500 * time.Millisecond) // signals that arrive together count once
 			send(t, cmd, syscall.SIGINT)
 			done := make(chan struct{})
 			go func() { _ = cmd.Wait(); close(done) }()
 			select {
 			case <-done:
-			case <-time.After(3 * time.Second):
+			case <-time.After(8 * time.Second): // less than the time after which a hung lab is killed anyway
 				t.Error("a second Ctrl-C does not end a lab that hangs")
 				down(t, p)
 			}
@@ -236,7 +236,7 @@ func down(t *testing.T, p program) {
 func nothingLeft(t *testing.T, p program, token string) {
 	t.Helper()
 	var left []string
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		left = processes(t, token)
 		for _, dir := range []string{os.TempDir(), filepath.Join(p.runtimeDir(), "hacluster-lab")} {
 			files, err := filepath.Glob(filepath.Join(dir, "*"+token+"*"))

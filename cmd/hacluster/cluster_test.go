@@ -40,11 +40,11 @@ func TestTwoNodesAndAWitness(t *testing.T) {
 	port := freePort(t)
 	var members []*member
 	for i, name := range []string{"node-a", "node-b", "node-c"} {
-		m := startMember(t, name, i+1, port, endpoint, haproxy.Addr().String())
+		m := startMember(t, name, i+1, port, endpoint, haproxy.Addr().String(), patientRaft)
 		members = append(members, m)
 	}
 	holder := ""
-	waitFor(t, "an agreed holder and another candidate", func() bool {
+	waitLong(t, "an agreed holder and another candidate", func() bool {
 		s, err := members[2].status()
 		holder = s.Holder
 		return err == nil && s.Held() && s.Leader == holder && s.State == "Backup" && candidates(s) == 2
@@ -127,7 +127,7 @@ func TestTwoNodesAndAWitness(t *testing.T) {
 				must(t, m.cmd.Process.Kill())
 			}
 		}
-		waitFor(t, "the address back at "+holder, func() bool {
+		waitLong(t, "the address back at "+holder, func() bool {
 			s, err := members[2].status()
 			return err == nil && s.Holder == holder && s.Held() && s.Leader == holder
 		})

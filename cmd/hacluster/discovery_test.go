@@ -63,6 +63,7 @@ func TestNodesThatAreFoundFoundACluster(t *testing.T) {
 		}
 		must(t, m.cmd.Process.Signal(syscall.SIGTERM))
 		_ = m.cmd.Wait()
+		waitFor(t, "word to systemd", func() bool { return m.systemd.count("STOPPING=1") > 0 }) // its reader may be behind
 		if n := m.systemd.count("STOPPING=1"); n != 1 {
 			t.Errorf("systemd heard %d times that the agent ends", n)
 		}

@@ -86,8 +86,9 @@ nodes:
 aws: {region: eu-central-1, endpoint: "%s", network_interface_id: eni-0aaaaaaaaaaaaaaa%[6]d, private_ip: 127.0.0.%[6]d}
 health: {tcp: {address: "%[7]s"}}
 admin: {socket: %[8]s}
+%[10]s
 tls: {ca: %[9]s/ca.crt, cert: %[9]s/node.crt, key: %[9]s/node.key}
-`, name, m.data(), nodes.String(), allocation, s.endpoint, number(name), s.haproxy, m.socket(), s.certs[name])), 0o644))
+`, name, m.data(), nodes.String(), allocation, s.endpoint, number(name), s.haproxy, m.socket(), s.certs[name], patientRaft)), 0o644))
 	return m
 }
 

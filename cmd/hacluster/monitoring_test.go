@@ -118,6 +118,10 @@ scrape_configs:
 // testPages: each agent answers for itself, also the witness, which runs as nobody.
 func (w *watched) testPages(t *testing.T) {
 	for i, page := range w.pages {
+		waitFor(t, w.members[i].name+" to know that all is well", func() bool { // Prometheus was told by another, or earlier
+			_, body := w.get(page + "/status")
+			return strings.Contains(body, `"safe_to_lose_a_node":true`)
+		})
 		for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": "ok\n", "/metrics": "hacluster_build_info{",
 			"/": "Safe to lose a node now?", "/assets/page.css": "prefers-color-scheme", "/status": `"safe_to_lose_a_node":true`} {
 			if code, body := w.get(page + path); code != http.StatusOK || !strings.Contains(body, want) {

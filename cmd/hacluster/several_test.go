@@ -26,7 +26,7 @@ func TestThreeAddressesMoveTogether(t *testing.T) {
 	var members []*member
 	for i, name := range []string{"node-a", "node-b", "node-c"} {
 		members = append(members, runMember(t, name, server.URL, func(m *member) string {
-			text := memberFile(m, i+1, port, haproxy.Addr().String(), nil)
+			text := memberFile(m, i+1, port, haproxy.Addr().String(), []string{patientRaft})
 			return strings.NewReplacer("allocation_id: "+allocation, "allocation_ids: ["+strings.Join(ids(), ", ")+"]",
 				fmt.Sprintf(", private_ip: 127.0.0.%d", i+1), "",
 				"priority: 102", "priority: 102, private_ips: [127.0.0.1, 127.0.1.1, 127.0.2.1]",
@@ -34,7 +34,7 @@ func TestThreeAddressesMoveTogether(t *testing.T) {
 		}))
 	}
 	holder := ""
-	waitFor(t, "one holder of all three and another candidate", func() bool {
+	waitLong(t, "one holder of all three and another candidate", func() bool {
 		s, err := members[2].status()
 		holder = s.Holder
 		return err == nil && s.Held() && len(s.Addresses) == 3 && candidates(s) == 2
@@ -51,7 +51,7 @@ func TestThreeAddressesMoveTogether(t *testing.T) {
 	before := len(changes(cloud))
 	_, err = cloud.Associate(ids()[1], netip.MustParseAddr(placesOf(number[holder])[1]))
 	must(t, err)
-	waitFor(t, "the second address back, seen by a person who looks", func() bool {
+	waitLong(t, "the second address back, seen by a person who looks", func() bool {
 		return slices.Equal(places(cloud), placesOf(number[other]))
 	})
 	if made := changes(cloud)[before:]; !slices.Equal(made, []string{"DisassociateAddress", "AssociateAddress"}) {

@@ -15,6 +15,7 @@ import (
 
 const (
 	short = ec2fake.Duration(60 * time.Millisecond)
+	late  = ec2fake.Duration(time.Second) // before it a call is answered, though the machine is busy
 	long  = ec2fake.Duration(time.Hour)
 )
 
@@ -76,10 +77,10 @@ func isClosed(err error) bool {
 
 func TestLateEffectLandsAfterTheConnectionIsGone(t *testing.T) {
 	w := newWorld(t)
-	w.inject(ec2fake.Fault{Kind: ec2fake.LateEffect, Delay: short, Count: 1})
+	w.inject(ec2fake.Fault{Kind: ec2fake.LateEffect, Delay: late, Count: 1})
 	start := time.Now()
 	_, err := w.associate(alloc1, eniA, nil)
-	if err == nil || time.Since(start) >= time.Duration(short) {
+	if err == nil || time.Since(start) >= time.Duration(late) {
 		t.Errorf("got %v after %s, want a closed connection at once", err, time.Since(start))
 	}
 	if id, _ := w.holder(); id != "" {
@@ -87,7 +88,7 @@ func TestLateEffectLandsAfterTheConnectionIsGone(t *testing.T) {
 	}
 	eventually(t, "the late effect", func() bool { id, _ := w.holder(); return id != "" })
 	eventually(t, "the end of the call", func() bool { return w.fake.Calls(0)[0].Done })
-	if c := w.fake.Calls(0)[0]; c.Effect-c.Received < int64(short) || c.Answered != 0 {
+	if c := w.fake.Calls(0)[0]; c.Effect-c.Received < int64(late) || c.Answered != 0 {
 		t.Errorf("recorded effect %s after receipt, answered at %d", time.Duration(c.Effect-c.Received), c.Answered)
 	}
 }
@@ -98,8 +99,8 @@ func TestLateCallsAreJudgedByTheStateTheyFind(t *testing.T) {
 	w := newWorld(t)
 	first := w.mustAssociate(alloc1, eniA)
 	w.inject(
-		ec2fake.Fault{Kind: ec2fake.LateEffect, Delay: short, Count: 1, Action: "DisassociateAddress"},
-		ec2fake.Fault{Kind: ec2fake.LateEffect, Delay: short, Count: 1, Action: "AssociateAddress"},
+		ec2fake.Fault{Kind: ec2fake.LateEffect, Delay: late, Count: 1, Action: "DisassociateAddress"},
+		ec2fake.Fault{Kind: ec2fake.LateEffect, Delay: late, Count: 1, Action: "AssociateAddress"},
 	)
 	if err := w.disassociate(first); err == nil {
 		t.Fatal("late disassociate was answered")
@@ -127,7 +128,7 @@ func TestLateCallsAreJudgedByTheStateTheyFind(t *testing.T) {
 
 func TestEffectHappensAlthoughTheClientLeaves(t *testing.T) {
 	w := newWorld(t)
-	w.inject(ec2fake.Fault{Kind: ec2fake.Latency, Delay: short})
+	w.inject(ec2fake.Fault{Kind: ec2fake.Latency, Delay: late})
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := make(chan error, 1)
 	go func() {

@@ -43,6 +43,11 @@ func inNamespace(t *testing.T) {
 		LinkIndex: device(t, "v0").Attrs().Index, IP: net.ParseIP("10.99.0.2"),
 		HardwareAddr: device(t, "v1").Attrs().HardwareAddr, State: netlink.NUD_PERMANENT,
 	}))
+	for end := time.Now().Add(10 * time.Second); device(t, "v0").Attrs().OperState != netlink.OperUp; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the kernel has not noticed the carrier of v0 within 10 s") // what is sent before that is dropped
+		}
+	}
 }
 
 func device(t *testing.T, name string) netlink.Link {

@@ -17,7 +17,7 @@ import (
 func TestMeasure(t *testing.T) {
 	sandboxtest.Need(t)
 	dir := t.TempDir()
-	opts := lab.Options{Hacluster: filepath.Join(dir, "hacluster"), Dir: filepath.Join(dir, "lab"), Progress: func(s string) { t.Log(s) }}
+	opts := lab.Options{Hacluster: filepath.Join(dir, "hacluster"), Dir: filepath.Join(sandboxtest.MemoryDir(t), "lab"), Progress: func(s string) { t.Log(s) }}
 	build := exec.Command("go", "build", "-o", opts.Hacluster, "../../../cmd/hacluster")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)

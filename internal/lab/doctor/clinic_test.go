@@ -75,6 +75,8 @@ health:
   process: {name: haproxy}
   stats: {socket: /run/haproxy/admin.sock}
   http: {url: "http://127.0.0.1:80/healthz"}
+# A busy machine has no election: that one was caused by an examination is what is looked for.
+raft: {heartbeat_timeout: 5s, election_timeout: 5s, leader_lease_timeout: 5s, evidence_max_age: 2s, hints: false}
 admin: {socket: /run/hacluster/admin.sock}
 `, clusterName, n.Name, n.DataDir(), members.String(), tls.CA(), tls.Cert(), tls.Key(), lab.AllocationID, lab.Endpoint(false))
 }

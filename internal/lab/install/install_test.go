@@ -189,7 +189,7 @@ func (m *machine) isClosedIn() {
 
 func (m *machine) letsItsGroupIn() {
 	m.run("useradd --no-create-home jo; usermod --append --groups hacluster-agent jo")
-	m.run("runuser -u jo -- hacluster status")
+	m.run("runuser -u jo -- hacluster status || [ $? = 1 ]") // 1: it answers that something needs attention
 	out, err := m.try("runuser -u nobody -- hacluster status")
 	if err == nil || !strings.Contains(out, "admin.group") {
 		m.t.Errorf("a stranger is told: %v: %s", err, out)
