@@ -55,6 +55,8 @@ nodes:
 insecure: true
 eip: {allocation_id: {{.AllocationID}}}
 aws: {endpoint: "{{.Endpoint}}"}
+# A busy machine has no election: what is looked at is who else may be Master.
+raft: {heartbeat_timeout: 2s, election_timeout: 2s, leader_lease_timeout: 2s, evidence_max_age: 1s}
 vrrp:
   virtual_router_id: 51
   version: {{.Dialect.Version}}
