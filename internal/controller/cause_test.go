@@ -35,6 +35,7 @@ func TestCauses(t *testing.T) {
 		"Master -> Backup: transfer asked by the operator":                                      CauseOperator,
 		"Master -> Backup: preempted by node-b of higher priority":                              CausePreempted,
 		"Master -> Backup: drained":                                                             CauseDrained,
+		"Master -> Backup: node-b has the address already":                                      CauseLeftInPlace,
 		"Master -> Backup: to be removed":                                                       CauseRemoved,
 		"Master -> Backup: removed from the cluster":                                            CauseRemoved,
 		"Master -> Backup: EC2 is out of reach, and the address was last read elsewhere":        CauseEC2,
