@@ -42,10 +42,28 @@ func TestCauses(t *testing.T) {
 		"Master -> Backup: EC2 is out of reach, and a call of the past may have to be repaired": CauseEC2,
 	}
 	seen := map[string]bool{}
+	for _, change := range playedChanges(t) {
+		text := fmt.Sprintf("%s -> %s: %s", change.From, change.To, change.Reason)
+		if cause, listed := want[text]; listed && change.Cause != cause {
+			t.Errorf("%s: counted as %q, want %q", text, change.Cause, cause)
+		}
+		seen[text] = true
+	}
+	for text := range want {
+		if !seen[text] {
+			t.Errorf("no transcript shows %q", text)
+		}
+	}
+}
+
+// playedChanges are the transitions of all transcripts.
+func playedChanges(t *testing.T) []Transition {
+	t.Helper()
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
+	var changes []Transition
 	for _, file := range files {
 		script, err := os.ReadFile(file)
 		if err != nil {
@@ -53,19 +71,9 @@ func TestCauses(t *testing.T) {
 		}
 		p := newPlay(t)
 		p.run(string(script))
-		for _, change := range p.changes {
-			text := fmt.Sprintf("%s -> %s: %s", change.From, change.To, change.Reason)
-			if cause, listed := want[text]; listed && change.Cause != cause {
-				t.Errorf("%s: %s: counted as %q, want %q", file, text, change.Cause, cause)
-			}
-			seen[text] = true
-		}
+		changes = append(changes, p.changes...)
 	}
-	for text := range want {
-		if !seen[text] {
-			t.Errorf("no transcript shows %q", text)
-		}
-	}
+	return changes
 }
 
 // TestStoryOfSeveralAddresses: each sentence once, and the word of the first.
