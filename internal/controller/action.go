@@ -106,7 +106,8 @@ type Resign struct{ Reason string }
 type Transition struct {
 	From, To State
 	Term     uint64
-	Reason   string
+	Reason   string // for people
+	Cause    Cause  // the reason in one word
 }
 
 // Note reports something an operator wants to read that is no state transition.

@@ -1,9 +1,7 @@
 package controller
 
-import "strings"
-
-// Cause is the reason of a transition in one word, for counting. The reason itself is a sentence: it names nodes, terms and errors,
-// and there is no end of them.
+// Cause is the reason of a transition in one word, for counting. The sentence for people names nodes, terms and errors, and there is no
+// end of them.
 type Cause string
 
 // The causes.
@@ -30,58 +28,15 @@ const (
 	CauseNodeDown        Cause = "node_down"         // it was found dead
 	CauseSeized          Cause = "seized"            // fast fencing asks nobody
 	CauseRemoved         Cause = "removed"           // from the cluster
-	CauseOther           Cause = "other"
+	CauseLeftInPlace     Cause = "left_in_place"     // another node has the address already, and had better lead
+	CauseWitness         Cause = "witness"           // never holds
 )
 
-// Cause returns the word for the transition's reason.
-func (t Transition) Cause() Cause {
-	switch {
-	case t.To == Fault:
-		return CauseUnhealthy
-	case t.From == Init:
-		return CauseStarted
-	case t.From == Fault:
-		return CauseHealthy
-	default:
-		return causeOf(t.Reason)
-	}
-}
-
-// causeOf sorts the sentences of this package; a test holds it to all that the transcripts show. Of several addresses' stories it takes
-// the first.
-func causeOf(reason string) Cause {
-	first, _, _ := strings.Cut(reason, "; ")
-	begins := func(words string) bool { return strings.HasPrefix(first, words) }
-	ends := func(words string) bool { return strings.HasSuffix(first, words) }
-	for _, known := range []struct {
-		is    bool
-		cause Cause
-	}{
-		{begins("no release from "), CauseUnanswered}, // before the rest: an error of the network follows
-		{first == "agent stopping", CauseStopping},
-		{first == "leadership lost", CauseLeadershipLost},
-		{first == "drained", CauseDrained},
-		{first == "to be removed" || first == "removed from the cluster", CauseRemoved},
-		{first == "first claim", CauseFirstClaim},
-		{first == "this node claimed last", CauseOwnClaim},
-		{first == "the respected association is gone", CauseForeignGone},
-		{begins("released to the leader of term "), CauseDeposed},
-		{begins("transfer asked by the operator"), CauseOperator},
-		{begins("preempted by "), CausePreempted},
-		{begins("EC2 is out of reach"), CauseEC2},
-		{begins("claim not confirmed for "), CauseUnconfirmed},
-		{begins("refresh of a contested association"), CauseRefresh},
-		{begins("foreign move: "), CauseForeignMove},
-		{ends(" released"), CauseReleased},
-		{ends(" was deposed"), CauseReleasedOnAsked},
-		{ends(" is down"), CauseNodeDown},
-		{ends(" leads no more"), CauseSeized},
-	} {
-		if known.is {
-			return known.cause
-		}
-	}
-	return CauseOther
+// reason is why the state changes, an address is claimed or the leadership handed over: for counting, and for people. It is written where
+// it arises, always as reason{cause, text}, so that no sentence is without a word.
+type reason struct {
+	cause Cause
+	text  string
 }
 
 // refusal is why a final check keeps something in.

@@ -5,64 +5,86 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"testing"
 
 	"github.com/hacluster/hacluster/eip"
 )
 
-// TestEveryTransitionHasACause: whatever the transcripts show can be counted by a word. A new sentence needs one.
-func TestEveryTransitionHasACause(t *testing.T) {
+// TestCauses: what the transcripts show is counted by the right word. That each transition has one, the player checks.
+func TestCauses(t *testing.T) {
+	want := map[string]Cause{
+		"Init -> Backup: leader is node-b":                                                      CauseStarted,
+		"Init -> Backup: all checks pass":                                                       CauseStarted,
+		"Backup -> Fault: haproxy exited":                                                       CauseUnhealthy,
+		"Master -> Fault: http check timed out":                                                 CauseUnhealthy,
+		"Fault -> Backup: all checks pass":                                                      CauseHealthy,
+		"Fault -> Master: all checks pass":                                                      CauseHealthy,
+		"Backup -> Master: first claim":                                                         CauseFirstClaim,
+		"Backup -> Master: this node claimed last":                                              CauseOwnClaim,
+		"Backup -> Master: node-b released":                                                     CauseReleased,
+		"Backup -> Master: node-b was deposed":                                                  CauseReleasedOnAsked,
+		"Backup -> Master: no release from node-b: dial tcp 10.0.0.2:7946: i/o timeout":         CauseUnanswered,
+		"Backup -> Master: node-b leads no more":                                                CauseSeized,
+		"Backup -> Master: the respected association is gone":                                   CauseForeignGone,
+		"Backup -> Master: foreign move: the address was found at eni-b (10.0.0.2)":             CauseForeignMove,
+		"Master -> Backup: foreign move: the address was found at eni-b (10.0.0.2)":             CauseForeignMove,
+		"Master -> Backup: agent stopping":                                                      CauseStopping,
+		"Master -> Backup: leadership lost":                                                     CauseLeadershipLost,
+		"Master -> Backup: released to the leader of term 3":                                    CauseDeposed,
+		"Master -> Backup: transfer asked by the operator":                                      CauseOperator,
+		"Master -> Backup: preempted by node-b of higher priority":                              CausePreempted,
+		"Master -> Backup: drained":                                                             CauseDrained,
+		"Master -> Backup: node-b has the address already":                                      CauseLeftInPlace,
+		"Master -> Backup: to be removed":                                                       CauseRemoved,
+		"Master -> Backup: removed from the cluster":                                            CauseRemoved,
+		"Master -> Backup: EC2 is out of reach, and the address was last read elsewhere":        CauseEC2,
+		"Master -> Backup: EC2 is out of reach, and a call of the past may have to be repaired": CauseEC2,
+	}
+	seen := map[string]bool{}
+	for _, change := range playedChanges(t) {
+		text := fmt.Sprintf("%s -> %s: %s", change.From, change.To, change.Reason)
+		if cause, listed := want[text]; listed && change.Cause != cause {
+			t.Errorf("%s: counted as %q, want %q", text, change.Cause, cause)
+		}
+		seen[text] = true
+	}
+	for text := range want {
+		if !seen[text] {
+			t.Errorf("no transcript shows %q", text)
+		}
+	}
+}
+
+// playedChanges are the transitions of all transcripts.
+func playedChanges(t *testing.T) []Transition {
+	t.Helper()
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := regexp.MustCompile(`(?m)^  (Init|Backup|Master|Fault) -> (Init|Backup|Master|Fault): (.*)$`)
-	seen := 0
+	var changes []Transition
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		script, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range line.FindAllStringSubmatch(string(text), -1) {
-			seen++
-			change := Transition{From: State(m[1]), To: State(m[2]), Reason: m[3]}
-			if change.Cause() == CauseOther {
-				t.Errorf("%s: %s -> %s: no word for %q", file, m[1], m[2], m[3])
-			}
-		}
+		p := newPlay(t)
+		p.run(string(script))
+		changes = append(changes, p.changes...)
 	}
-	if seen < 50 {
-		t.Fatalf("only %d transitions in the transcripts: are they read?", seen)
-	}
+	return changes
 }
 
-func TestCauses(t *testing.T) {
-	tests := []struct {
-		from, to State
-		reason   string
-		want     Cause
-	}{
-		{Init, Backup, "leader is node-b", CauseStarted},
-		{Backup, Fault, "http check timed out", CauseUnhealthy},
-		{Fault, Master, "all checks pass", CauseHealthy},
-		{Backup, Master, "node-b released", CauseReleased},
-		{Backup, Master, "node-b was deposed", CauseReleasedOnAsked},
-		{Backup, Master, "no release from node-b: node-b is down", CauseUnanswered},
-		{Backup, Master, "node-b is down; node-b released", CauseNodeDown},
-		{Backup, Master, "node-b leads no more", CauseSeized},
-		{Backup, Master, "a node named drained released", CauseReleased},
-		{Master, Backup, "agent stopping", CauseStopping},
-		{Master, Backup, "drained", CauseDrained},
-		{Master, Backup, "refresh of a contested association needs another way to EC2", CauseRefresh},
-		{Master, Backup, "claim not confirmed for 10s", CauseUnconfirmed},
-		{Master, Backup, "something new", CauseOther},
+// TestStoryOfSeveralAddresses: each sentence once, and the word of the first.
+func TestStoryOfSeveralAddresses(t *testing.T) {
+	down, released := reason{CauseNodeDown, "node-b is down"}, reason{CauseReleased, "node-b released"}
+	c := &Core{}
+	for _, story := range []reason{{}, down, released, down} {
+		c.charges = append(c.charges, &charge{Core: c, claim: claimant{story: story}})
 	}
-	for _, tt := range tests {
-		if got := (Transition{From: tt.from, To: tt.to, Reason: tt.reason}).Cause(); got != tt.want {
-			t.Errorf("%s -> %s: %q is %s, want %s", tt.from, tt.to, tt.reason, got, tt.want)
-		}
+	if got, want := c.story(), (reason{CauseNodeDown, "node-b is down; node-b released"}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 

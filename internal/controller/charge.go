@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -85,15 +86,18 @@ func (c *Core) reignsEnd() time.Duration {
 	return c.now + d + d/100 + lateAdvert
 }
 
-// story says why this leader claims, for each reason once.
-func (c *Core) story() string {
+// story says why this leader claims, for each reason once. Its cause is that of the first.
+func (c *Core) story() reason {
+	var whole reason
 	var stories []string
 	for _, a := range c.charges {
-		if s := a.claim.story; s != "" && !slices.Contains(stories, s) {
-			stories = append(stories, s)
+		if s := a.claim.story; s.text != "" && !slices.Contains(stories, s.text) {
+			stories = append(stories, s.text)
+			whole.cause = cmp.Or(whole.cause, s.cause)
 		}
 	}
-	return strings.Join(stories, "; ")
+	whole.text = strings.Join(stories, "; ")
+	return whole
 }
 
 // holder returns who held the addresses last: of the first that has been held.

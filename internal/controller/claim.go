@@ -38,7 +38,7 @@ type claimant struct {
 	inFlight bool // a mutating call is out
 	unknown  bool // a call under the current claim ended without a known outcome
 
-	story     string        // why this claim is made, for history and logs
+	story     reason        // why this claim is made, for history and logs
 	since     time.Duration // when it began to try
 	failures  int           // in a row, for back-off
 	wakeAt    time.Duration
@@ -100,22 +100,22 @@ func (c *charge) startClaim() {
 	}
 	switch {
 	case a.Claim == nil:
-		c.claim.story = "first claim"
+		c.claim.story = reason{CauseFirstClaim, "first claim"}
 		c.readThenClaim()
 	case a.Foreign != "":
-		c.claim.story = "the respected association is gone"
+		c.claim.story = reason{CauseForeignGone, "the respected association is gone"}
 		c.readThenClaim()
 	case a.Claim.Node == c.self():
-		c.claim.story = "this node claimed last"
+		c.claim.story = reason{CauseOwnClaim, "this node claimed last"}
 		c.readThenClaim()
 	case c.isDown(a.Claim.Node):
-		c.claim.story = string(a.Claim.Node) + " is down"
+		c.claim.story = reason{CauseNodeDown, string(a.Claim.Node) + " is down"}
 		c.proposeClaim(fsm.Claim{Mode: fsm.Handover}) // the state machine makes it a takeover
 	case c.cfg.Fencing == fsm.Fast:
-		c.claim.story = string(a.Claim.Node) + " leads no more"
+		c.claim.story = reason{CauseSeized, string(a.Claim.Node) + " leads no more"}
 		c.proposeClaim(fsm.Claim{Mode: fsm.Handover})
 	default:
-		c.claim.story = string(a.Claim.Node) + " released"
+		c.claim.story = reason{CauseReleased, string(a.Claim.Node) + " released"}
 		c.proposeClaim(fsm.Claim{Mode: fsm.Handover, Released: true})
 	}
 }
@@ -128,7 +128,7 @@ func (c *charge) askForRelease() {
 		return
 	}
 	k := &c.claim
-	k.story = string(a.Claim.Node) + " was deposed"
+	k.story = reason{CauseReleasedOnAsked, string(a.Claim.Node) + " was deposed"}
 	k.step, k.asked, k.op = asking, *a.Claim, c.nextOp()
 	c.emit(AskRelease{Op: k.op, Address: c.id, Term: c.lead.Term, Holder: a.Claim.Node, Ends: a.Claim.Index, Within: c.releaseWait(a.Claim.Node)})
 }
@@ -143,7 +143,7 @@ func (c *charge) takeReleaseAnswered(e ReleaseAnswered) {
 		return
 	}
 	if e.Err != nil {
-		k.story = fmt.Sprintf("no release from %s: %v", k.asked.Node, e.Err)
+		k.story = reason{CauseUnanswered, fmt.Sprintf("no release from %s: %v", k.asked.Node, e.Err)}
 		c.proposeClaim(fsm.Claim{Mode: fsm.Handover}) // the state machine makes it a takeover
 		return
 	}
@@ -194,7 +194,7 @@ func (c *charge) leaveFirst(a eip.Address) {
 	for _, n := range c.fitTargets() {
 		if n.ENI == string(a.ENI) {
 			c.departure.wantedTo = n.Name
-			c.departure.want(string(n.Name) + " has the address already")
+			c.departure.want(reason{CauseLeftInPlace, string(n.Name) + " has the address already"})
 			c.claim.step = idle
 			return
 		}
@@ -209,7 +209,7 @@ func having(mode fsm.Mode, read eip.Address) fsm.Claim {
 
 // proposeClaim completes and proposes the claim.
 func (c *charge) proposeClaim(claim fsm.Claim) {
-	claim.Origin, claim.Node = c.origin(c.claim.story), c.self()
+	claim.Origin, claim.Node = c.origin(c.claim.story.text), c.self()
 	claim.AllocationID, claim.Fencing = c.id, c.cfg.Fencing
 	c.claim.step = claiming
 	c.claim.op = c.propose(claim)
@@ -300,7 +300,7 @@ func (c *charge) granted(g fsm.Grant) {
 	case g.Displaces == "":
 		c.associate()
 	case c.refreshWouldCutOff(g):
-		c.departure.want("refresh of a contested association needs another way to EC2")
+		c.departure.want(reason{CauseRefresh, "refresh of a contested association needs another way to EC2"})
 		k.step = idle
 	default:
 		c.disassociate()
@@ -346,7 +346,7 @@ func (c *charge) takeCalled(e Called) {
 		c.associate()
 	case k.step == associating && done:
 		k.step = confirming
-		k.op = c.propose(fsm.Confirm{Origin: c.origin(k.story), Node: c.self(), AllocationID: c.id,
+		k.op = c.propose(fsm.Confirm{Origin: c.origin(k.story.text), Node: c.self(), AllocationID: c.id,
 			Claim: k.grant.Index, Association: fsm.AssociationID(e.Association), Settled: true})
 	default:
 		c.callFailed(e)

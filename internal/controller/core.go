@@ -120,7 +120,7 @@ type Core struct {
 	health    HealthChecked
 	checked   bool // health is known
 	state     State
-	reason    string // for the next transition
+	reason    reason // for the next transition
 
 	charges   []*charge
 	watch     watch
@@ -260,7 +260,7 @@ func (c *Core) takeRequest(e Event) {
 		c.takeRemoveAsked(e)
 	case ShutdownAsked:
 		c.departure.shutdown = true
-		c.reason = "agent stopping"
+		c.reason = reason{CauseStopping, "agent stopping"}
 	}
 }
 
@@ -279,7 +279,7 @@ func (c *Core) takeLeadership(l Leadership) {
 		return
 	}
 	if wasLeader {
-		c.reason = "leadership lost"
+		c.reason = reason{CauseLeadershipLost, "leadership lost"}
 	}
 	c.departure.ended()
 	c.placement, c.raising = placement{}, raising{}
@@ -306,7 +306,10 @@ func (c *Core) takeCommitted(e Committed) {
 
 func (c *Core) takeHealth(h HealthChecked) {
 	c.health, c.checked = h, true
-	c.reason = h.Reason
+	c.reason = reason{CauseHealthy, h.Reason}
+	if !h.Healthy {
+		c.reason.cause = CauseUnhealthy
+	}
 }
 
 // settle derives the node's state and, where it changed, says so and starts or ends the reign on the wire.
@@ -318,9 +321,10 @@ func (c *Core) settle() {
 	from := c.state
 	c.state = next
 	if from == Master {
-		c.emit(Resign{Reason: c.reason})
+		c.emit(Resign{Reason: c.reason.text})
 	}
-	c.emit(Transition{From: from, To: next, Term: c.lead.Term, Reason: c.transitionReason(from, next)})
+	why := c.transitionReason(from, next)
+	c.emit(Transition{From: from, To: next, Term: c.lead.Term, Reason: why.text, Cause: why.cause})
 	if next == Master {
 		c.emit(Reign{Term: c.lead.Term, NotBefore: c.reignFrom()})
 	}
@@ -340,15 +344,18 @@ func (c *Core) derive() State {
 	}
 }
 
-func (c *Core) transitionReason(from, to State) string {
+func (c *Core) transitionReason(from, to State) reason {
+	why := c.reason
 	switch {
 	case to == Master && from != Fault:
-		return c.story()
-	case to == Backup && c.reason == "":
-		return "leader is " + string(c.lead.Leader)
-	default:
-		return c.reason
+		why = c.story()
+	case to == Backup && why.text == "":
+		why.text = "leader is " + string(c.lead.Leader)
 	}
+	if from == Init && to != Fault {
+		why.cause = CauseStarted
+	}
+	return why
 }
 
 func (c *Core) self() fsm.NodeName { return c.cfg.Self.Name }
@@ -362,8 +369,8 @@ func (c *Core) nextOp() Op {
 	return c.ops
 }
 
-func (c *Core) origin(reason string) fsm.Origin {
-	return fsm.Origin{Term: c.lead.Term, UnixMilli: c.cfg.WallClock(), Reason: legible.Clause(reason, maxReason)}
+func (c *Core) origin(why string) fsm.Origin {
+	return fsm.Origin{Term: c.lead.Term, UnixMilli: c.cfg.WallClock(), Reason: legible.Clause(why, maxReason)}
 }
 
 func (c *Core) propose(command fsm.Command) Op {

@@ -37,7 +37,7 @@ type departure struct {
 
 	wanted          bool // somebody asked for it
 	wantedTo        fsm.NodeName
-	wantedWhy       string
+	wantedWhy       reason
 	endsRespect     bool // and wants all addresses there, those that somebody moved elsewhere too
 	ineligibleSince time.Duration
 	shutdown        bool
@@ -45,7 +45,7 @@ type departure struct {
 }
 
 // want asks for a departure to the best candidate.
-func (d *departure) want(why string) { d.wanted, d.wantedWhy, d.endsRespect = true, why, false }
+func (d *departure) want(why reason) { d.wanted, d.wantedWhy, d.endsRespect = true, why, false }
 
 // ended forgets the departure with its leadership; a shutdown goes on.
 func (d *departure) ended() { *d = departure{shutdown: d.shutdown, stopped: d.stopped} }
@@ -73,7 +73,7 @@ func (c *Core) considerLeaving() {
 	if c.mayStay() {
 		d.ineligibleSince = 0
 	}
-	if why == "" {
+	if why.text == "" {
 		return
 	}
 	target := c.bestTarget(d.wantedTo)
@@ -88,28 +88,28 @@ func (c *Core) considerLeaving() {
 	}
 }
 
-// reasonToLeave returns why this leader should not hold, or "".
-func (c *Core) reasonToLeave() string {
+// reasonToLeave returns why this leader should not hold; none has no text.
+func (c *Core) reasonToLeave() reason {
 	d, me := &c.departure, c.committed.Nodes[c.self()]
 	switch {
 	case d.shutdown:
-		return "agent stopping"
+		return reason{CauseStopping, "agent stopping"}
 	case c.cfg.Self.Witness:
-		return "a witness never holds"
+		return reason{CauseWitness, "a witness never holds"}
 	case c.checked && !c.health.Healthy:
-		return c.health.Reason
+		return reason{CauseUnhealthy, c.health.Reason}
 	case me.Drained:
-		return "drained"
+		return reason{CauseDrained, "drained"}
 	case c.removed(c.self()):
-		return "removed from the cluster"
+		return reason{CauseRemoved, "removed from the cluster"}
 	case d.wanted:
 		return d.wantedWhy
 	case !c.watch.reached && c.any(func(a *charge) bool { return a.holds() && a.address().Guarded() }):
-		return "EC2 is out of reach, and a call of the past may have to be repaired"
+		return reason{CauseEC2, "EC2 is out of reach, and a call of the past may have to be repaired"}
 	case !c.watch.reached && c.any(func(a *charge) bool { return a.holds() && a.suspectsDrift() }):
-		return "EC2 is out of reach, and the address was last read elsewhere"
+		return reason{CauseEC2, "EC2 is out of reach, and the address was last read elsewhere"}
 	case c.unconfirmedTooLong():
-		return fmt.Sprintf("claim not confirmed for %v", c.cfg.Timing.ConfirmTimeout)
+		return reason{CauseUnconfirmed, fmt.Sprintf("claim not confirmed for %v", c.cfg.Timing.ConfirmTimeout)}
 	default:
 		return c.reasonToPreempt()
 	}
@@ -128,20 +128,20 @@ func (c *Core) mayStay() bool {
 	return !c.cfg.Self.Witness && !me.Drained && (!c.checked || c.health.Healthy)
 }
 
-func (c *Core) depart(target fsm.NodeName, why string) {
+func (c *Core) depart(target fsm.NodeName, why reason) {
 	d := &c.departure
 	if d.ineligibleSince == 0 && !c.mayStay() {
 		d.ineligibleSince = c.now
 	}
 	if d.ineligibleSince != 0 && c.now-d.ineligibleSince >= ineligibleFor {
-		c.stop(fmt.Errorf("could not hand the leadership over for %v (%s): ending, to be restarted", ineligibleFor, why))
+		c.stop(fmt.Errorf("could not hand the leadership over for %v (%s): ending, to be restarted", ineligibleFor, why.text))
 		return
 	}
 	d.step, d.target, d.wakeAt = ending, target, 0
 	c.reason = why
 	c.settle() // priority 0 goes out before the release
 	for _, a := range c.charges {
-		if release, ok := a.ownRelease(why); ok {
+		if release, ok := a.ownRelease(why.text); ok {
 			a.leaving = c.propose(release)
 		}
 	}
@@ -264,7 +264,7 @@ func (c *charge) takeReleaseAsked(e ReleaseAsked) {
 		alone := c.alone(e.Ends)
 		c.abdicate(e.Term)
 		k.over()
-		c.reason = fmt.Sprintf("released to the leader of term %d", e.Term)
+		c.reason = reason{CauseDeposed, fmt.Sprintf("released to the leader of term %d", e.Term)}
 		c.settle()
 		c.emit(Reply{Op: e.Op, Settled: mine, Alone: alone})
 	}
@@ -273,13 +273,13 @@ func (c *charge) takeReleaseAsked(e ReleaseAsked) {
 // takeTransferAsked checks an operator's request and answers at once; the move itself is seen in the committed state. It ends the respect of
 // foreign moves.
 func (c *Core) takeTransferAsked(e TransferAsked) {
-	if c.handOver(e.Op, e.To, "transfer asked by the operator") {
+	if c.handOver(e.Op, e.To, reason{CauseOperator, "transfer asked by the operator"}) {
 		c.departure.endsRespect = true
 	}
 }
 
 // handOver starts a departure to a node ("" = the best candidate), and answers who that is. It returns false if there is none.
-func (c *Core) handOver(asked Op, to fsm.NodeName, why string) bool {
+func (c *Core) handOver(asked Op, to fsm.NodeName, why reason) bool {
 	if err := c.transferPossible(to); err != nil {
 		c.emit(Reply{Op: asked, Err: err})
 		return false

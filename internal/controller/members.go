@@ -54,7 +54,7 @@ func (c *Core) takeRemoveAsked(e RemoveAsked) {
 		return
 	}
 	if e.Node == c.self() {
-		c.handOver(e.Op, "", "to be removed")
+		c.handOver(e.Op, "", reason{CauseRemoved, "to be removed"})
 		return
 	}
 	c.changeMembers(e.Op, fsm.RemoveNode{Origin: c.origin(e.Why), Node: e.Node})

@@ -37,7 +37,7 @@ func (c *Core) giveBack(to fsm.NodeName) {
 		c.placement.reachable = append(slices.Clone(c.placement.reachable), to) // it has just answered
 	}
 	c.departure.wantedTo = to
-	c.departure.want(string(to) + " was deposed, and still serves")
+	c.departure.want(reason{CauseLeftInPlace, string(to) + " was deposed, and still serves"})
 }
 
 // bestTarget returns the node to hand over to: only, if it is named and fit; otherwise the current holder if it is another
@@ -82,25 +82,25 @@ func boolRank(b bool) int {
 }
 
 // reasonToPreempt returns why a better candidate should hold, once it has been fit for PreemptDelay.
-func (c *Core) reasonToPreempt() string {
+func (c *Core) reasonToPreempt() reason {
 	p := &c.placement
 	p.dampedUntil = 0
 	if !c.cfg.Preempt || !c.holds() {
 		p.preemptAt, p.better = 0, ""
-		return ""
+		return reason{}
 	}
 	fit := c.fitTargets()
 	p.dampedUntil = c.undampedAt(fit)
 	fit = slices.DeleteFunc(fit, func(n fsm.Node) bool { return c.damped(n.Name) })
 	if len(fit) == 0 || fit[0].Priority <= c.cfg.Self.Priority {
 		p.preemptAt, p.better = 0, ""
-		return ""
+		return reason{}
 	}
 	if p.better != fit[0].Name {
 		p.better, p.preemptAt = fit[0].Name, c.now+c.cfg.PreemptDelay
 	}
 	if c.now < p.preemptAt {
-		return ""
+		return reason{}
 	}
-	return "preempted by " + string(p.better) + " of higher priority"
+	return reason{CausePreempted, "preempted by " + string(p.better) + " of higher priority"}
 }

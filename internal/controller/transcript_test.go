@@ -78,6 +78,7 @@ type play struct {
 	term      uint64
 	out       strings.Builder
 	proposals []Propose
+	changes   []Transition
 	pending   map[string]Op // newest outstanding operation by kind
 	contacts  Reachable
 	id        fsm.AllocationID // that a line is about: the first, or the second with "/2" behind the verb
@@ -473,6 +474,10 @@ func (p *play) describe(a Action) string {
 	case Resign:
 		return "send priority 0: " + a.Reason
 	case Transition:
+		p.changes = append(p.changes, a)
+		if a.Cause == "" {
+			p.t.Errorf("%s -> %s: no cause for %q", a.From, a.To, a.Reason)
+		}
 		return fmt.Sprintf("%s -> %s: %s", a.From, a.To, a.Reason)
 	case Note:
 		return fmt.Sprintf("note: %s: %v", a.Text, a.Err)

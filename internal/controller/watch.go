@@ -231,9 +231,9 @@ func (c *charge) drifted(read eip.Address, ours bool) {
 	}
 	k := &c.claim
 	c.watch.foreignMoves++
-	k.story = "foreign move: the address was found " + where
+	k.story = reason{CauseForeignMove, "foreign move: the address was found " + where}
 	k.since = c.now
-	c.note(k.story, nil)
+	c.note(k.story.text, nil)
 	c.reason = k.story
 	switch {
 	case ours:
@@ -265,6 +265,6 @@ func (c *charge) respect() {
 	k := &c.claim
 	k.step = respecting
 	c.settle() // priority 0 goes out before the release
-	k.op = c.propose(fsm.Release{Origin: c.origin(k.story + "; respected"), Node: c.self(), AllocationID: c.id,
+	k.op = c.propose(fsm.Release{Origin: c.origin(k.story.text + "; respected"), Node: c.self(), AllocationID: c.id,
 		Ends: k.grant.Index, Settled: !k.unknown, Alone: c.alone(k.grant.Index), Foreign: k.foreign})
 }

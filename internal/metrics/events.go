@@ -78,7 +78,7 @@ func (e *events) collectors() []prometheus.Collector {
 // Changed implements controller.Observer.
 func (e *events) Changed(c controller.Change) {
 	e.entered.WithLabelValues(string(c.To)).Inc()
-	e.changes.WithLabelValues(string(c.From), string(c.To), string(c.Cause())).Inc()
+	e.changes.WithLabelValues(string(c.From), string(c.To), string(c.Cause)).Inc()
 }
 
 // called takes the outcome of one call. What the final check kept in took no time of EC2's.

@@ -100,7 +100,8 @@ func exercise(m *Metrics) {
 		{result: fsm.Result{Denied: fsm.DeniedNotReleased}}, {err: errors.New("leadership lost")}} {
 		_, _, _ = m.MeasureRaft(p).Apply(ctx, 1, nil)
 	}
-	change := controller.Change{Transition: controller.Transition{From: controller.Backup, To: controller.Master, Reason: "lb-2 released"}}
+	change := controller.Change{Transition: controller.Transition{From: controller.Backup, To: controller.Master, Reason: "lb-2 released",
+		Cause: controller.CauseReleased}}
 	m.Observer().Changed(change)
 	m.Observer().Changed(change)
 }
