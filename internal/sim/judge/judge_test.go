@@ -385,16 +385,8 @@ func TestSettled(t *testing.T) {
 
 // TestRespect: what a person did is left alone, as configured, and only what a person did (I6).
 func TestRespect(t *testing.T) {
-	const x1, persons = "x1", "x7"
-	// respected: a holds x1, a person moves the address, a respects that.
-	respected := func(s *story) {
-		s.members()
-		one := s.claim(3, "a", fsm.Takeover, "")
-		s.call(1, 3, one, "a")
-		s.Changed(1, "", x1)
-		s.Changed(0, x1, persons)
-		s.commit(3, fsm.Release{Origin: fsm.Origin{Term: 3}, Node: "a", AllocationID: theEIP, Ends: one, Settled: true, Foreign: persons})
-	}
+	const x1 = "x1"
+	respected := (*story).respected
 	// takesIt: b says that it is gone, claims, and takes it away when it finds it there.
 	takesIt := func(s *story) {
 		s.Proposed("b")

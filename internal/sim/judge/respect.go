@@ -69,8 +69,8 @@ func (j *Judge) displaced(c made, old fsm.AssociationID) {
 	if c.ID == 0 {
 		return
 	}
-	since, made := c.in.respected[old], j.makers[old]
-	if made == 0 && since != 0 && c.Claim > since {
+	since, maker := c.in.respected[old], j.makers[old]
+	if maker == 0 && since != 0 && c.Claim > since {
 		j.accuse("I6", "%s of %s (claim %d) displaces %s, which a person made and index %d respects", c.what(), c.Node, c.Claim, old, since)
 	}
 }
