@@ -63,6 +63,12 @@ func TestRecovered(t *testing.T) {
 			s.readmit()
 			s.call(1, 3, s.claim(3, "b", fsm.Takeover, ""), "b")
 		}, ""},
+		{"the survivor's new store is read", fsm.Strict, func(s *story) {
+			s.members()
+			s.recovered(theMembers)
+			b, _ := s.state.Snapshot()
+			s.Restored("c.2", b)
+		}, ""},
 		{"I8: the survivor had applied what its store has not got", fsm.Strict, func(s *story) {
 			s.members()
 			last := s.claim(3, "a", fsm.Takeover, "")
@@ -123,6 +129,25 @@ func TestRecovered(t *testing.T) {
 		{"I2: a lost atomic call lands when the guard has ended", fsm.Fast, func(s *story) {
 			two := s.lostAtomicCall()
 			s.commit(3, fsm.GuardDone{Origin: fsm.Origin{Term: 3}, Node: "b", AllocationID: theEIP, Association: "x7", Through: two})
+			s.Changed(1, "x7", "x8")
+		}, "I2"},
+		{"I2: a lost takeover was carried out by an atomic call", fsm.Balanced, func(s *story) {
+			s.members()
+			s.call(1, 3, s.claim(3, "a", fsm.Takeover, "x1"), "a", atomic)
+			s.recovered(theMembers)
+			s.readmit()
+			s.claim(3, "b", fsm.Adopt, "x7")
+			s.Changed(1, "x7", "x8")
+		}, "I2"},
+		{"I2: a call lands that was settled as far as the survivor knows", fsm.Balanced, func(s *story) {
+			s.members()
+			s.release(3, s.claim(3, "a", fsm.Takeover, ""), "a")
+			two := s.claim(3, "b", fsm.Handover, "")
+			s.call(1, 3, two, "b", atomic)
+			s.release(3, two, "b")
+			s.recovered(s.index)
+			s.readmit()
+			s.claim(3, "b", fsm.Adopt, "x7")
 			s.Changed(1, "x7", "x8")
 		}, "I2"},
 		{"I6: a respect that the survivor knows needs two new reads", fsm.Balanced, func(s *story) {
