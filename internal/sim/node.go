@@ -32,6 +32,7 @@ type node struct {
 	removed  bool   // it has not been admitted again
 	build    fsm.Level
 	refused  bool // the build before, as the state is newer
+	upgraded bool // for good
 }
 
 func newNode(w *World, index int) (*node, error) {
@@ -121,7 +122,7 @@ func (n *node) start() {
 // install is what an operator does between two processes in the middle of an upgrade: takes the newer build, or goes back to the older.
 func (n *node) install() {
 	switch {
-	case !n.world.schedule.Upgrade || n.lives == 0:
+	case !n.world.schedule.Upgrade || n.upgraded || n.lives == 0:
 	case n.refused:
 		n.build, n.refused = fsm.Newest, false
 	default:

@@ -105,9 +105,8 @@ func (w *World) recovered(s judge.Survivor, change func(*fsm.State)) {
 
 // endUpgrade installs the newest build everywhere: a recovery raises the level, and a new member of an older build waits to be upgraded.
 func (w *World) endUpgrade() {
-	w.schedule.Upgrade = false
 	for _, n := range w.nodes {
-		n.build = fsm.Newest
+		n.build, n.upgraded = fsm.Newest, true
 	}
 }
 
