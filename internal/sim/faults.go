@@ -59,6 +59,8 @@ func (f *fault) do() bool {
 		return f.crash(f.target)
 	case CrashAll:
 		return f.crashAll()
+	case LoseQuorum:
+		return f.loseQuorum()
 	case Freeze:
 		synctest.Wait()
 		return f.freeze(f.target, f.For)
@@ -231,6 +233,7 @@ func (f *fault) operate() bool {
 			to = fsm.NodeName(f.nodes[f.dice.IntN(len(f.nodes))].name)
 		}
 		f.trace.add(l.node.name, "FAULT: an operator asks for a transfer to %q", to)
+		f.judge.TransferAsked(l.server)
 		f.lives.Go(func() {
 			ctx, cancel := context.WithTimeout(l.killed, 5*time.Second)
 			defer cancel()

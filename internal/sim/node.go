@@ -27,10 +27,12 @@ type node struct {
 	life     atomic.Pointer[life] // nil: no process
 	lives    int
 	disk     string // directory
+	server   string // the id under which its last process took part, once that has ended
 	wiped    bool   // the disk was lost, or the node was removed, and it has no vote again yet
 	removed  bool   // it has not been admitted again
 	build    fsm.Level
 	refused  bool // the build before, as the state is newer
+	upgraded bool // for good
 }
 
 func newNode(w *World, index int) (*node, error) {
@@ -120,7 +122,7 @@ func (n *node) start() {
 // install is what an operator does between two processes in the middle of an upgrade: takes the newer build, or goes back to the older.
 func (n *node) install() {
 	switch {
-	case !n.world.schedule.Upgrade || n.lives == 0:
+	case !n.world.schedule.Upgrade || n.upgraded || n.lives == 0:
 	case n.refused:
 		n.build, n.refused = fsm.Newest, false
 	default:
@@ -139,6 +141,9 @@ func (n *node) ended(l *life, err error) {
 		return
 	}
 	l.dead.Store(true)
+	if l.opened.Load() {
+		n.server = l.server
+	}
 	n.life.Store(nil)
 	l.host.Crash(simnet.Ending{})
 	again := 100*time.Millisecond + n.world.dice.upTo(2*time.Second)
@@ -192,11 +197,8 @@ func (n *node) crash(how simnet.Ending, disk fate, restart time.Duration) bool {
 	if err := n.replaceDisk(old, disk); err != nil {
 		panic(err) // of this machine, not of the simulated one
 	}
-	if disk != kept {
-		n.world.coverage.add("disks: " + disk.String())
-		n.wiped = true
-		n.world.judge.DiskLost(l.server)
-	}
+	n.server = l.server
+	n.noteLoss(disk)
 	n.life.Store(nil)
 	l.dead.Store(true)
 	how.Keep = cloudIP
@@ -208,6 +210,34 @@ func (n *node) crash(how simnet.Ending, disk fate, restart time.Duration) bool {
 	n.world.coverage.add("processes: killed")
 	n.world.director.undo(restart, n.start)
 	return true
+}
+
+// noteLoss says what is lost with a disk.
+func (n *node) noteLoss(disk fate) {
+	if disk == kept {
+		return
+	}
+	n.world.coverage.add("disks: " + disk.String())
+	n.wiped = true
+	if n.server != "" {
+		n.world.judge.DiskLost(n.server)
+	}
+}
+
+// loseDisk happens while there is no process.
+func (n *node) loseDisk(disk fate) {
+	gone := filepath.Join(n.disk, "*")
+	if disk == storeLost {
+		gone = filepath.Join(n.disk, "raft")
+	}
+	paths, err := filepath.Glob(gone)
+	for _, path := range paths {
+		err = errors.Join(err, os.RemoveAll(path))
+	}
+	if err != nil {
+		panic(err) // of this machine, not of the simulated one
+	}
+	n.noteLoss(disk)
 }
 
 func (n *node) replaceDisk(old string, disk fate) error {

@@ -80,13 +80,14 @@ type Kind string
 
 // The kinds of steps.
 const (
-	Crash       Kind = "crash"      // kill -9 and a restart
-	PowerCut    Kind = "power cut"  // the machine falls silent, and boots again
-	CrashAll    Kind = "crash all"  // every node at once
-	LoseStore   Kind = "lose store" // crash; the store is gone, its marker is not
-	LoseDisk    Kind = "lose disk"  // crash; the machine is replaced
-	Freeze      Kind = "freeze"     // the machine stands still
-	Steal       Kind = "stolen CPU" // all machines stand still, and what is sent to them meanwhile is lost
+	Crash       Kind = "crash"       // kill -9 and a restart
+	PowerCut    Kind = "power cut"   // the machine falls silent, and boots again
+	CrashAll    Kind = "crash all"   // every node at once
+	LoseStore   Kind = "lose store"  // crash; the store is gone, its marker is not
+	LoseDisk    Kind = "lose disk"   // crash; the machine is replaced
+	LoseQuorum  Kind = "lose quorum" // all disks but one are lost for good; that node is recovered, and goes on alone
+	Freeze      Kind = "freeze"      // the machine stands still
+	Steal       Kind = "stolen CPU"  // all machines stand still, and what is sent to them meanwhile is lost
 	StealOthers Kind = "stolen CPU at all others"
 	Stall       Kind = "stall"         // the driver stands still at one of its next calls to the outside
 	Isolate     Kind = "isolate"       // cut off from all other nodes
@@ -244,7 +245,7 @@ func drawStep(r *rand.Rand, at time.Duration) Step {
 // kinds weighs the mix: what makes leaders lose their leadership with calls in flight comes first.
 func kinds() []weighted[Kind] {
 	return []weighted[Kind]{
-		{8, Crash}, {3, PowerCut}, {1, CrashAll}, {1, LoseStore}, {1, LoseDisk},
+		{8, Crash}, {3, PowerCut}, {1, CrashAll}, {1, LoseStore}, {1, LoseDisk}, {1, LoseQuorum},
 		{10, Freeze}, {2, Steal}, {2, StealOthers}, {8, Stall}, {8, Isolate}, {4, Partition}, {6, OneWay}, {3, Bridge}, {3, SlowLink}, {3, Reset},
 		{4, Die}, {2, Hang}, {1, Flap}, {3, Outage}, {3, DeafEC2}, {4, BadEC2}, {3, Person}, {1, PersonFrees},
 		{2, Drain}, {5, Transfer}, {1, Remove}, {3, Stop},

@@ -37,9 +37,13 @@ const LoneLeaders = "lone leaders"
 // Outages is the scenario in which nobody reaches EC2 for a while, and later only one HAProxy is left.
 const Outages = "outages"
 
+// LostQuorums is the scenario in which a leader is cut off, somebody else is elected and calls EC2, and at that moment the disks of all
+// but the first are lost for good: what the survivor does not know is in flight. Or a foreign move is respected when the disks are lost.
+const LostQuorums = "lost quorums"
+
 // scenarios are all of them.
 func scenarios() []string {
-	return []string{LateCalls, LateAtomicCalls, SlowLogs, ShortFreezes, LoneLeaders, ForeignMoves, Outages, Calm}
+	return []string{LateCalls, LateAtomicCalls, SlowLogs, ShortFreezes, LoneLeaders, ForeignMoves, Outages, LostQuorums, Calm}
 }
 
 // Tailor makes a schedule that leads towards one kind of accident, for protections whose absence shows only with luck otherwise.
@@ -66,6 +70,8 @@ func Tailor(scenario string, seed uint64) Schedule {
 		s.outages(r)
 	case ForeignMoves:
 		s.foreignMoves(r)
+	case LostQuorums:
+		s.lostQuorums(r)
 	default:
 		panic("no scenario is called " + scenario)
 	}
@@ -124,6 +130,34 @@ func (s *Schedule) calm(r *rand.Rand) {
 	for at := time.Second; at < s.Horizon; at += between(r, time.Second, 2*time.Second) {
 		s.Steps = append(s.Steps, Step{At: at, Aim: Leader, Dice: r.Uint64(), For: between(r, 40*time.Millisecond, 60*time.Millisecond),
 			Kind: pick(r, weighted[Kind]{1, Bridge}, weighted[Kind]{1, StealOthers})})
+	}
+}
+
+// lostQuorums leaves the others their time to join the survivor again.
+func (s *Schedule) lostQuorums(r *rand.Rand) {
+	s.Fencing = pick(r, weighted[fsm.Fencing]{1, fsm.Strict}, weighted[fsm.Fencing]{1, fsm.Balanced}, weighted[fsm.Fencing]{2, fsm.Fast})
+	s.Drift = pick(r, weighted[controller.DriftPolicy]{3, controller.Repair}, weighted[controller.DriftPolicy]{1, controller.Respect})
+	s.Temper = Temper{Longest: 8 * time.Second}
+	s.Guard = 2*s.Temper.Longest + 10*time.Second
+	s.Horizon, s.Steps = 2*time.Minute, nil
+	if s.Drift == controller.Respect {
+		s.respectIsRecovered(r)
+		return
+	}
+	s.Temper.Held = 0.8
+	for at := time.Duration(0); at < s.Horizon; at += between(r, 25*time.Second, 35*time.Second) {
+		s.Steps = append(s.Steps, Step{At: at, Aim: Holder, Kind: Isolate, For: between(r, 4*time.Second, 6*time.Second), Dice: r.Uint64()},
+			Step{At: at, On: OnCall, Aim: Holder, Delay: between(r, 0, 20*time.Millisecond), Kind: LoseQuorum, For: between(r, time.Second, 6*time.Second),
+				Dice: r.Uint64()})
+	}
+}
+
+// respectIsRecovered has a person, a recovery when that is respected, and a hand-over when all have joined again.
+func (s *Schedule) respectIsRecovered(r *rand.Rand) {
+	for at := time.Duration(0); at < s.Horizon; at += time.Minute {
+		s.Steps = append(s.Steps, Step{At: at, Kind: Person, Dice: r.Uint64()},
+			Step{At: at + 25*time.Second, Aim: Leader, Kind: LoseQuorum, For: between(r, time.Second, 6*time.Second), Dice: r.Uint64()},
+			Step{At: at + 45*time.Second, Aim: Leader, Kind: Die, For: between(r, time.Second, 6*time.Second), Dice: r.Uint64()})
 	}
 }
 

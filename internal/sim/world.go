@@ -162,6 +162,14 @@ func (s *seen) once(set map[uint64]bool, key uint64) bool {
 	return true
 }
 
+// forget begins anew: a recovered cluster may use terms and indexes again.
+func (s *seen) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.terms)
+	clear(s.entries)
+}
+
 // end shuts everything down and waits for it.
 func (w *World) end() error {
 	synctest.Wait()

@@ -39,7 +39,7 @@ func (c Call) what() string {
 func (j *Judge) Called(c Call) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.calls[c.ID] = c
+	j.calls[c.ID] = made{Call: c, epoch: epoch{j.number, c.Term}, in: j.generation}
 	j.acts(c.Server, "calls EC2")
 	g, granted := j.grants[c.Claim]
 	switch {
@@ -67,6 +67,9 @@ func (j *Judge) Late(call int) bool {
 	defer j.mu.Unlock()
 	c := j.calls[call]
 	newest := j.state.Addresses[c.Address].Claim
+	if c.in != j.generation {
+		return newest != nil && j.grants[newest.Index].node != "" // since the recovery
+	}
 	return newest != nil && newest.Index > c.Claim && (newest.Term > c.Term || string(newest.Node) != c.Node)
 }
 
@@ -78,33 +81,46 @@ func (j *Judge) Changed(call int, old, new string) {
 	if call != 0 && !known {
 		j.accuse("I1", "call %d changes EC2 without having passed a final check", call)
 	}
-	if l := j.lives[fsm.AssociationID(old)]; call != 0 && old != "" && l.term > c.Term {
+	if l := j.lives[fsm.AssociationID(old)]; known && old != "" && c.before(l.epoch) {
 		switch {
 		case j.fenced(c, l):
-			j.accuse("I2", "%s of %s (term %d, claim %d) displaces %s, which was made or adopted in term %d", c.what(), c.Node, c.Term, c.Claim, old, l.term)
+			j.accuse("I2", "%s of %s (term %d, claim %d) displaces %s, which was made or adopted in term %d%s", c.what(), c.Node, c.Term, c.Claim, old, l.term, c.since(l))
 		case !j.guarded(c):
-			j.accuse("I2", "%s of %s (term %d, claim %d) displaces %s of term %d, and nobody is on guard for it", c.what(), c.Node, c.Term, c.Claim, old, l.term)
+			j.accuse("I2", "%s of %s (term %d, claim %d) displaces %s of term %d%s, and nobody is on guard for it", c.what(), c.Node, c.Term, c.Claim, old, l.term, c.since(l))
 		}
 	}
 	j.displaced(c, fsm.AssociationID(old))
 	if new != "" {
-		j.lives[fsm.AssociationID(new)] = life{term: c.Term}
+		j.lives[fsm.AssociationID(new)] = life{epoch: c.epoch}
 		j.makers[fsm.AssociationID(new)] = call
 	}
 }
 
+// since says for a violation that a recovery was between a call and what it displaces, as terms do not tell.
+func (c made) since(l life) string {
+	if c.generation == l.generation {
+		return ""
+	}
+	return " after a recovery"
+}
+
 // fenced reports whether the setting promises that this call does not displace this association: under strict fencing always, otherwise
 // in takeovers, unless the association had been named in one before it was adopted (docs/SAFETY.md).
-func (j *Judge) fenced(c Call, l life) bool {
-	return j.cfg.Fencing == fsm.Strict || j.grants[c.Claim].Mode == fsm.Takeover && !l.contested
+func (j *Judge) fenced(c made, l life) bool {
+	return j.cfg.Fencing == fsm.Strict || c.in.grants[c.Claim].Mode == fsm.Takeover && !l.contested
 }
 
 // guarded reports whether the nodes agree to watch for what a call that is not fenced may still do: an atomic call is on record until it
-// is answered or refused by EC2 for its age, an association that was named in a takeover is watched for as long.
-func (j *Judge) guarded(c Call) bool {
+// is answered or refused by EC2 for its age, an association that was named in a takeover is watched for as long. One attempt stands
+// for all calls whose claim was lost with the quorum.
+func (j *Judge) guarded(c made) bool {
 	a := j.state.Addresses[c.Address]
 	if c.Associate {
-		return slices.ContainsFunc(a.Attempts, func(t fsm.Attempt) bool { return t.Claim == c.Claim })
+		claim := c.Claim
+		if c.in != j.generation && claim > c.in.kept {
+			claim = c.in.heir
+		}
+		return slices.ContainsFunc(a.Attempts, func(t fsm.Attempt) bool { return t.Claim == claim })
 	}
 	return a.Guarded()
 }

@@ -36,6 +36,7 @@ func (j *Judge) Applied(server string, index, term uint64, command []byte) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.acts(server, "applies")
+	j.applied[server] = max(j.applied[server], index)
 	e := entry{term: term, command: string(command)}
 	if known, again := j.log[index]; again {
 		if known != e {
@@ -74,7 +75,7 @@ func (j *Judge) commit(index, term uint64, command []byte) {
 		j.claimed(string(c.Node), c.AllocationID, before[c.AllocationID].Foreign)
 	case fsm.Release:
 		j.releasedAt(c.Ends, index)
-		j.respects(c.AllocationID, before[c.AllocationID].Foreign, c.Foreign, index)
+		j.respects(c, before[c.AllocationID].Foreign, index, term)
 	case fsm.Confirm:
 		j.adopted(c.Association, term)
 	}
@@ -90,8 +91,8 @@ func (j *Judge) releasedAt(claim, index uint64) {
 
 // adopted: from here on the association is one of this term.
 func (j *Judge) adopted(id fsm.AssociationID, term uint64) {
-	if l := j.lives[id]; term > l.term {
-		j.lives[id] = life{term: term, contested: j.named[id]}
+	if now, l := (epoch{j.number, term}), j.lives[id]; l.before(now) {
+		j.lives[id] = life{epoch: now, contested: j.named[id]}
 	}
 }
 
@@ -100,6 +101,14 @@ func (j *Judge) Restored(server string, snapshot []byte) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.acts(server, "restores")
+	j.restored(server, snapshot)
+}
+
+// restored returns the index of a snapshot, which is one that was committed; 0 if there is no snapshot.
+func (j *Judge) restored(server string, snapshot []byte) uint64 {
+	if snapshot == nil {
+		return 0
+	}
 	state, err := fsm.Restore(snapshot)
 	switch {
 	case err != nil:
@@ -109,4 +118,5 @@ func (j *Judge) Restored(server string, snapshot []byte) {
 	case state.Index > 0 && j.log[state.Index].term != state.Term:
 		j.accuse("I8", "%s restores a snapshot of index %d and term %d, where an entry of term %d was committed", server, state.Index, state.Term, j.log[state.Index].term)
 	}
+	return state.Index
 }

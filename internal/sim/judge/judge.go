@@ -52,24 +52,21 @@ type Judge struct {
 
 // consensus is what Raft is seen to do.
 type consensus struct {
-	leaders  map[uint64]string                   // by term
-	followed map[uint64]map[string]time.Duration // by term and node: when it last obeyed
-	lost     map[string]bool                     // server ids whose disk is gone
-	log      map[uint64]entry                    // committed commands by index
-	state    fsm.State                           // after all of them
-	grants   map[uint64]grant                    // by index
+	*generation
+	lost    map[string]bool   // server ids whose disk is gone
+	applied map[string]uint64 // by server id: the newest entry that it applied
 }
 
 // ec2 is what happens to the addresses. An association id belongs to one address for ever.
 type ec2 struct {
-	calls  map[int]Call
+	calls  map[int]made
 	lives  map[fsm.AssociationID]life
 	named  map[fsm.AssociationID]bool // in a takeover, to be disassociated
 	makers map[fsm.AssociationID]int  // the call that made it; 0: a person
 
-	respected map[fsm.AssociationID]uint64          // since which index; 0: not, or not any more
-	reads     map[string]map[fsm.AllocationID]sight // by node
-	basis     map[string]map[fsm.AllocationID]sight // by node: its reads when it last proposed anything
+	reads map[string]map[fsm.AllocationID]sight // by node
+	basis map[string]map[fsm.AllocationID]sight // by node: its reads when it last proposed anything
+	asked map[string]bool                       // servers of which an operator wanted a transfer
 }
 
 // wire is what is advertised.
@@ -91,9 +88,16 @@ type grant struct {
 	released uint64 // at which index; 0: it stands, or a later claim has replaced it
 }
 
+// made is a call and when it was made.
+type made struct {
+	Call
+	epoch
+	in *generation
+}
+
 // life is what the fence protects: the newest term in which an association was made or adopted.
 type life struct {
-	term uint64
+	epoch
 	// contested: when it was adopted it had been named in a takeover, so a DisassociateAddress of it may have been in flight.
 	// Balanced fencing takes that risk, under guard.
 	contested bool
@@ -102,14 +106,11 @@ type life struct {
 // New returns a judge of one run.
 func New(cfg Config) *Judge {
 	return &Judge{
-		cfg: cfg,
-		consensus: consensus{
-			leaders: map[uint64]string{}, followed: map[uint64]map[string]time.Duration{}, lost: map[string]bool{},
-			log: map[uint64]entry{}, state: fsm.New(), grants: map[uint64]grant{},
-		},
+		cfg:       cfg,
+		consensus: consensus{generation: newGeneration(0, fsm.New()), lost: map[string]bool{}, applied: map[string]uint64{}},
 		ec2: ec2{
-			calls: map[int]Call{}, lives: map[fsm.AssociationID]life{}, named: map[fsm.AssociationID]bool{}, makers: map[fsm.AssociationID]int{},
-			respected: map[fsm.AssociationID]uint64{}, reads: map[string]map[fsm.AllocationID]sight{}, basis: map[string]map[fsm.AllocationID]sight{},
+			calls: map[int]made{}, lives: map[fsm.AssociationID]life{}, named: map[fsm.AssociationID]bool{}, makers: map[fsm.AssociationID]int{},
+			reads: map[string]map[fsm.AllocationID]sight{}, basis: map[string]map[fsm.AllocationID]sight{}, asked: map[string]bool{},
 		},
 		wire: wire{over: map[int]string{}},
 	}

@@ -385,16 +385,8 @@ func TestSettled(t *testing.T) {
 
 // TestRespect: what a person did is left alone, as configured, and only what a person did (I6).
 func TestRespect(t *testing.T) {
-	const x1, persons = "x1", "x7"
-	// respected: a holds x1, a person moves the address, a respects that.
-	respected := func(s *story) {
-		s.members()
-		one := s.claim(3, "a", fsm.Takeover, "")
-		s.call(1, 3, one, "a")
-		s.Changed(1, "", x1)
-		s.Changed(0, x1, persons)
-		s.commit(3, fsm.Release{Origin: fsm.Origin{Term: 3}, Node: "a", AllocationID: theEIP, Ends: one, Settled: true, Foreign: persons})
-	}
+	const x1 = "x1"
+	respected := (*story).respected
 	// takesIt: b says that it is gone, claims, and takes it away when it finds it there.
 	takesIt := func(s *story) {
 		s.Proposed("b")
@@ -403,6 +395,9 @@ func TestRespect(t *testing.T) {
 		s.Proposed("b")
 		s.call(2, 4, s.claim(4, "b", fsm.Takeover, persons), "b")
 		s.Changed(2, persons, "")
+	}
+	endsIt := func(s *story) {
+		s.commit(3, fsm.Release{Origin: fsm.Origin{Term: 3}, Node: "a", AllocationID: theEIP, Ends: s.state.Addresses[theEIP].Claim.Index})
 	}
 	end := func(s *story, actual string) {
 		s.Settled(Final{Leader: "a", Healthy: map[string]bool{"a": true, "b": true}, Actual: map[fsm.AllocationID]Place{theEIP: {Association: actual}}, States: map[string]fsm.State{"a": s.state.Clone()}})
@@ -430,11 +425,9 @@ func TestRespect(t *testing.T) {
 		{"I6: a node that has looked once takes it away", func(s *story) { respected(s); s.Read("b", theEIP, persons); s.Read("b", theEIP, x1); takesIt(s) }, "I6"},
 		{"I6: a node that has looked once since takes it away", func(s *story) { s.Read("b", theEIP, x1); respected(s); s.Read("b", theEIP, x1); takesIt(s) }, "I6"},
 		{"two reads did not show it", func(s *story) { respected(s); s.Read("b", theEIP, x1); s.Read("b", theEIP, x1); takesIt(s) }, ""},
-		{"an operator ended it", func(s *story) {
-			respected(s)
-			s.commit(3, fsm.Release{Origin: fsm.Origin{Term: 3}, Node: "a", AllocationID: theEIP, Ends: s.state.Addresses[theEIP].Claim.Index})
-			takesIt(s)
-		}, ""},
+		{"an operator ended it", func(s *story) { respected(s); s.Led("a.1", 3); s.TransferAsked("a.1"); endsIt(s); takesIt(s) }, ""},
+		{"I6: a hand-over ended it that no operator asked for", func(s *story) { respected(s); s.Led("a.1", 3); endsIt(s); takesIt(s) }, "I6"},
+		{"I6: an operator asked another leader", func(s *story) { respected(s); s.Led("a.1", 3); s.TransferAsked("b.1"); endsIt(s) }, "I6"},
 		{"a call from before takes it away", func(s *story) {
 			s.call(2, 2, 0, "b", func(c *Call) { s.grants[0] = grant{term: 2, node: "b", address: theEIP} })
 			respected(s)

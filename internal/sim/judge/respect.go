@@ -30,17 +30,28 @@ func (j *Judge) Proposed(node string) {
 	j.basis[node] = maps.Clone(j.reads[node])
 }
 
-// respects follows a release: it begins to respect a foreign association, or ends that, as an operator does.
-func (j *Judge) respects(address fsm.AllocationID, before, foreign fsm.AssociationID, index uint64) {
+// TransferAsked says that an operator wants a server to hand over, which may end the respect of foreign associations.
+func (j *Judge) TransferAsked(server string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.asked[server] = true
+}
+
+// respects follows a release: it begins to respect a foreign association, or ends that. Nobody but an operator ends it, by the hand of the
+// leader of the term: releases for any other reason leave it as it is (invariant I6).
+func (j *Judge) respects(c fsm.Release, before fsm.AssociationID, index, term uint64) {
 	switch {
-	case foreign != "":
-		j.respected[foreign] = index
+	case c.Foreign != "":
+		j.respected[c.Foreign] = index
 		for _, seen := range []map[string]map[fsm.AllocationID]sight{j.reads, j.basis} {
 			for node := range seen {
-				delete(seen[node], address)
+				delete(seen[node], c.AllocationID)
 			}
 		}
 	case before != "":
+		if !j.asked[j.leaders[term]] {
+			j.accuse("I6", "the leader %s of term %d ends the respect of %s at index %d, and no operator asked for that: %s", j.leaders[term], term, before, index, c.Reason)
+		}
 		delete(j.respected, before)
 	}
 }
@@ -54,9 +65,12 @@ func (j *Judge) claimed(node string, address fsm.AllocationID, foreign fsm.Assoc
 }
 
 // displaced: what a person did and the cluster respects is not taken away by a later claim (invariant I6).
-func (j *Judge) displaced(c Call, old fsm.AssociationID) {
-	since, made := j.respected[old], j.makers[old]
-	if c.ID != 0 && made == 0 && since != 0 && c.Claim > since {
+func (j *Judge) displaced(c made, old fsm.AssociationID) {
+	if c.ID == 0 {
+		return
+	}
+	since, maker := c.in.respected[old], j.makers[old]
+	if maker == 0 && since != 0 && c.Claim > since {
 		j.accuse("I6", "%s of %s (claim %d) displaces %s, which a person made and index %d respects", c.what(), c.Node, c.Claim, old, since)
 	}
 }

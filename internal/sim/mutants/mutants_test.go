@@ -100,6 +100,24 @@ func mutants() []mutant {
 			edits: []edit{{"internal/controller/watch.go", ` && !c.ownLateCall(read)`, ""}},
 		},
 		{
+			name: "a recovered node trusts the association that it finds", breaks: "I2", atMost: 500, scenario: "lost quorums",
+			edits: []edit{{"fsm/recover.go", `		a.mark(a.Association, Contested)
+		a.GuardDone, a.Uncertain = "", true
+`, "		a.GuardDone = \"\"\n"}},
+		},
+		{
+			name: "a recovered node counts with no lost atomic call", breaks: "I2", atMost: 500, scenario: "lost quorums",
+			edits: []edit{{"fsm/recover.go", "		a.Attempts = append(a.Attempts, Attempt{Claim: s.Index + 1, Term: s.Term, Node: a.Holder})\n", ""}},
+		},
+		{
+			name: "a recovered node keeps its identity", breaks: "I7", atMost: 100, scenario: "lost quorums",
+			edits: []edit{{"election/recover.go", "Incarnation: newIncarnation(), Generation: next", "Incarnation: old.Incarnation, Generation: next"}},
+		},
+		{
+			name: "a hand-over ends the respect of a foreign move", breaks: "I6", atMost: 500, scenario: "lost quorums",
+			edits: []edit{{"internal/controller/departure.go", "		return c.address().Foreign\n", "		return \"\"\n"}},
+		},
+		{
 			name: "a hint needs no quorum", breaks: "calm", atMost: 200, scenario: "calm",
 			edits: []edit{{"internal/controller/poll.go", "return t.misses >= t.quorum", "return true"},
 				{"internal/controller/poll.go", "	if t.misses+t.open < t.quorum {\n		return errNoQuorumMisses\n	}\n", ""}},
