@@ -48,8 +48,7 @@ func (m *mux) authenticate(ctx context.Context, conn *muxConn) (protocol string,
 	case !isNode && protocol == raftProtocol:
 		return "", refusal{operatorInRaft, fmt.Errorf("operator %q asks for Raft: only nodes may; revoke the certificate if nobody knows why", name)}
 	}
-	m.establish(conn, &session{conn: secured, peer: name, isNode: isNode, protocol: protocol})
-	return protocol, nil
+	return protocol, m.establish(conn, &session{conn: secured, peer: name, isNode: isNode, protocol: protocol})
 }
 
 // stranger is the refusal of a node with a good certificate that is no member.
@@ -67,15 +66,17 @@ func (m *mux) secure(ctx context.Context, conn *muxConn, protocol, target string
 	if err != nil {
 		return err
 	}
-	m.establish(conn, &session{conn: secured, peer: node, isNode: true, protocol: protocol})
-	return nil
+	return m.establish(conn, &session{conn: secured, peer: node, isNode: true, protocol: protocol})
 }
 
-// establish puts TLS over a connection. Nobody else reads or writes it yet.
-func (m *mux) establish(conn *muxConn, s *session) {
+// establish puts TLS over a connection. Nobody else reads or writes it yet. From here on cutUnwelcome finds it; what it missed since the
+// handshake, a revocation say, is an error.
+func (m *mux) establish(conn *muxConn, s *session) error {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	conn.Conn, conn.session = s.conn, s
+	m.mu.Unlock()
+	_, _, err := m.security.Peer(s.conn.ConnectionState())
+	return err
 }
 
 // watchPeers cuts connections whose peer would be refused today: its certificate has expired or was revoked, or its authority is not

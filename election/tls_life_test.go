@@ -88,6 +88,72 @@ func (m *mux) openPeers() []string {
 	return names
 }
 
+// TestARevocationDuringAHandshakeIsNotMissed: it comes when the peer was found good, and the connection is not yet among those that are cut.
+func TestARevocationDuringAHandshakeIsNotMissed(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t, 2)
+	ours, theirs := s.config("node-a"), s.config("node-b")
+	for name, handshakes := range map[string][2]func(*mux, *muxConn) error{
+		"accepted": {accepts, dials("node-a")},
+		"dialled":  {dials("node-b"), accepts},
+	} {
+		t.Run(name, func(t *testing.T) {
+			judge := &revoking{Security: ours.Security}
+			cfg := ours
+			cfg.Security = judge
+			here, there := newMux(cfg), newMux(theirs)
+			judge.meanwhile = here.cutUnwelcome
+			near, far := net.Pipe()
+			conn, peer := here.own(near), there.own(far)
+			done := make(chan error, 1)
+			go func() { done <- handshakes[1](there, peer) }()
+			err := handshakes[0](here, conn)
+			var refused interface{ Reason() string }
+			if !errors.As(err, &refused) || refused.Reason() != keyring.Revoked {
+				t.Errorf("the handshake of a node that was revoked meanwhile: %v", err)
+			}
+			_, _ = conn.Close(), peer.Close()
+			<-done
+		})
+	}
+}
+
+func accepts(m *mux, conn *muxConn) error {
+	_, err := m.authenticate(context.Background(), conn)
+	return err
+}
+
+func dials(name string) func(*mux, *muxConn) error {
+	return func(m *mux, conn *muxConn) error { return m.secure(context.Background(), conn, rpcProtocol, name) }
+}
+
+// revoking finds every peer good once, and none when it has cut what was open.
+type revoking struct {
+	Security
+	meanwhile func()
+	revoked   bool
+}
+
+func (r *revoking) Client(ctx context.Context, conn net.Conn, node, protocol string) (*tls.Conn, error) {
+	secured, err := r.Security.Client(ctx, conn, node, protocol)
+	r.revoke()
+	return secured, err
+}
+
+func (r *revoking) Peer(state tls.ConnectionState) (string, bool, error) {
+	if r.revoked {
+		return "", false, refusal{keyring.Revoked, errors.New("its certificate is revoked")}
+	}
+	name, isNode, err := r.Security.Peer(state)
+	r.revoke()
+	return name, isNode, err
+}
+
+func (r *revoking) revoke() {
+	r.revoked = true
+	r.meanwhile()
+}
+
 // TestAnAuthorityIsReplaced in three steps, and the cluster goes on: trust both, renew all, trust the new one only.
 func TestAnAuthorityIsReplaced(t *testing.T) {
 	t.Parallel()
