@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -177,29 +175,4 @@ func (c *clinic) makeDir(dir string) {
 // soloHAProxy is the node's HAProxy without -W. It is started by those that want it.
 func soloHAProxy(n *lab.Node) lab.Program {
 	return lab.Program{Name: solo, Argv: []string{"/usr/sbin/haproxy", "-db", "-f", n.File("haproxy.cfg"), "-p", "/run/haproxy.pid"}, Manual: true}
-}
-
-func build(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "hacluster")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/hacluster/hacluster/cmd/hacluster").CombinedOutput()
-	if err != nil {
-		t.Fatalf("build hacluster: %v\n%s", err, out)
-	}
-	return path
-}
-
-// memoryDir is a directory in memory, where there is one: a node whose disk hangs ends, which is no part of this test.
-func memoryDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "hacluster-doctor-test-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
 }

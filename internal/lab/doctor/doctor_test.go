@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { sandboxtest.Main(m, lab.Roles()) }
 // One lab, from three machines on which only HAProxy runs to a cluster in which one thing after the other is wrong.
 func TestDoctor(t *testing.T) {
 	sandboxtest.Need(t)
-	opts := lab.Options{Hacluster: build(t), Dir: filepath.Join(memoryDir(t), "lab"), Programs: func(n *lab.Node) ([]lab.Program, error) {
+	opts := lab.Options{Hacluster: sandboxtest.Build(t), Dir: filepath.Join(sandboxtest.MemoryDir(t), "lab"), Programs: func(n *lab.Node) ([]lab.Program, error) {
 		agent := n.HaclusterWith(n.File(configFile))
 		agent.Manual = true
 		return []lab.Program{agent, soloHAProxy(n)}, nil
