@@ -142,7 +142,7 @@ func (s *State) claim(c Claim) Result {
 	}
 	a.Claim, a.Foreign = &granted, ""
 	s.Addresses[c.AllocationID] = a
-	s.record(Transition{UnixMilli: c.UnixMilli, Address: c.AllocationID, Event: "claim granted", Node: c.Node,
+	s.record(Transition{UnixMilli: c.UnixMilli, Address: c.AllocationID, Event: eventGranted, Node: c.Node,
 		Mode: granted.Mode, Association: c.Association, Reason: c.Reason})
 	return Result{Grant: Grant{Index: s.Index, Mode: granted.Mode, Displaces: granted.Displaces, Clean: granted.Clean}}
 }
@@ -257,7 +257,7 @@ func (s *State) confirm(c Confirm) Result {
 		a.Uncertain = false // made by this cluster, and named by nobody
 	}
 	s.Addresses[c.AllocationID] = a
-	s.record(Transition{UnixMilli: c.UnixMilli, Address: c.AllocationID, Event: "confirmed", Node: c.Node,
+	s.record(Transition{UnixMilli: c.UnixMilli, Address: c.AllocationID, Event: eventConfirmed, Node: c.Node,
 		Mode: a.Claim.Mode, Association: c.Association, Reason: c.Reason})
 	return Result{}
 }
@@ -274,7 +274,7 @@ func (s *State) release(c Release) Result {
 		a.settle(c.Ends)
 	}
 	s.Addresses[c.AllocationID] = a
-	s.record(Transition{UnixMilli: c.UnixMilli, Address: c.AllocationID, Event: "released", Node: c.Node,
+	s.record(Transition{UnixMilli: c.UnixMilli, Address: c.AllocationID, Event: eventReleased, Node: c.Node,
 		Association: a.Association, Reason: c.Reason})
 	return Result{}
 }
@@ -292,7 +292,7 @@ func (s *State) guardDone(c GuardDone) Result {
 	a.Attempts = slices.DeleteFunc(a.Attempts, func(t Attempt) bool { return t.Claim <= c.Through })
 	a.GuardDone = c.Association
 	s.Addresses[c.AllocationID] = a
-	s.record(Transition{UnixMilli: c.UnixMilli, Address: c.AllocationID, Event: "guard done", Node: c.Node,
+	s.record(Transition{UnixMilli: c.UnixMilli, Address: c.AllocationID, Event: eventGuardDone, Node: c.Node,
 		Association: c.Association, Reason: c.Reason})
 	return Result{}
 }

@@ -17,6 +17,7 @@ type cluster struct {
 	state State
 	index uint64
 	term  uint64
+	now   int64 // Unix milliseconds of what is applied
 }
 
 // newCluster returns a state with three healthy members in term 1.
@@ -29,7 +30,7 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-func (c *cluster) origin() Origin { return Origin{Term: c.term} }
+func (c *cluster) origin() Origin { return Origin{Term: c.term, UnixMilli: c.now} }
 
 func (c *cluster) apply(command Command) Result {
 	c.t.Helper()
@@ -69,6 +70,13 @@ func (c *cluster) holds(n NodeName, f Fencing, id AssociationID) {
 	}
 	if r := c.confirm(n, id); r.Denied != "" {
 		c.t.Fatalf("confirm: %s", r.Denied)
+	}
+}
+
+// claims has n make so many claims, one after another.
+func (c *cluster) claims(n NodeName, times int) {
+	for i := range times {
+		c.claimRead(n, Balanced, Takeover, AssociationID(fmt.Sprint("x", i)))
 	}
 }
 
@@ -373,11 +381,51 @@ func TestForeignMoveIsRespectedUntilItIsGone(t *testing.T) {
 	}
 }
 
+// TestUnanswered: a late call of the cluster's own is told from a person's move by the claims that nobody confirmed.
+func TestUnanswered(t *testing.T) {
+	const past, since = 1000, 2000
+	tests := []struct {
+		name string
+		did  func(*cluster)
+		want bool
+	}{
+		{"nothing", func(*cluster) {}, false},
+		{"a claim that is confirmed", func(c *cluster) { c.holds("b", Strict, "x1") }, false},
+		{"a claim that is not", func(c *cluster) { c.claimRead("b", Strict, Takeover, "") }, true},
+		{"of another node", func(c *cluster) { c.claimRead("a", Strict, Takeover, "") }, false},
+		{"of another address", func(c *cluster) {
+			c.apply(Claim{Origin: c.origin(), Node: "b", AllocationID: "eipalloc-2", Fencing: Strict, Mode: Takeover, Observed: true})
+		}, false},
+		{"released and not confirmed", func(c *cluster) { c.claimRead("b", Strict, Takeover, ""); c.release("b", false) }, true},
+		{"the next one is confirmed", func(c *cluster) { c.claimRead("b", Strict, Takeover, ""); c.holds("b", Strict, "x1") }, true},
+		{"another node's is confirmed", func(c *cluster) { c.claimRead("b", Strict, Takeover, ""); c.holds("a", Strict, "x1") }, true},
+		{"an adoption, which is no call", func(c *cluster) { c.claimRead("b", Balanced, Adopt, "x1") }, false},
+		{"too long ago", func(c *cluster) {
+			c.now = past
+			c.claimRead("b", Strict, Takeover, "")
+			c.now = since
+			c.holds("a", Strict, "x1")
+		}, false},
+		{"claims may have been lost with a quorum", func(c *cluster) { c.state.Recover("a", nil, since, "the operator says so") }, true},
+		{"that was too long ago", func(c *cluster) { c.state.Recover("a", nil, past, "the operator says so") }, false},
+		{"the history does not reach back so far", func(c *cluster) { c.now++; c.claims("a", historyLimit) }, true},
+		{"it just does", func(c *cluster) { c.claims("a", historyLimit) }, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newCluster(t)
+			c.now = since
+			tt.did(c)
+			if got := c.state.Unanswered(eip, "b", since); got != tt.want {
+				t.Errorf("unanswered is %v, want %v, after %+v", got, tt.want, c.state.History)
+			}
+		})
+	}
+}
+
 func TestHistoryIsBounded(t *testing.T) {
 	c := newCluster(t)
-	for i := range historyLimit + 50 {
-		c.claimRead("a", Balanced, Takeover, AssociationID(fmt.Sprint("x", i)))
-	}
+	c.claims("a", historyLimit+50)
 	if n := len(c.state.History); n != historyLimit {
 		t.Errorf("%d transitions kept, want %d", n, historyLimit)
 	}

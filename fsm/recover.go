@@ -35,5 +35,5 @@ func (s *State) Recover(node NodeName, addresses []AllocationID, unixMilli int64
 			s.Nodes[name] = n
 		}
 	}
-	s.record(Transition{UnixMilli: unixMilli, Event: "recovered", Node: node, Reason: reason})
+	s.record(Transition{UnixMilli: unixMilli, Event: eventRecovered, Node: node, Reason: reason})
 }

@@ -127,6 +127,15 @@ type Transition struct {
 	Reason      string        `json:"reason,omitempty"`
 }
 
+// The events of transitions.
+const (
+	eventGranted   = "claim granted"
+	eventConfirmed = "confirmed"
+	eventReleased  = "released"
+	eventGuardDone = "guard done"
+	eventRecovered = "recovered"
+)
+
 // New returns the empty state, at level 1: what a new cluster's nodes know is not known yet.
 func New() State {
 	return State{Level: 1, Addresses: map[AllocationID]Address{}, Nodes: map[NodeName]Node{}}
@@ -181,6 +190,28 @@ func (a *Address) mark(id AssociationID, fate Fate) {
 		a.Fates = map[AssociationID]Fate{}
 	}
 	a.Fates[id] = fate
+}
+
+// Unanswered reports whether an AssociateAddress of node's may still be out: it got a claim since then (Unix milliseconds, by its own clock,
+// as its signatures are) that was never confirmed. It may be unknown: after a recovery, or if the history does not reach back so far.
+func (s State) Unanswered(id AllocationID, node NodeName, since int64) bool {
+	if len(s.History) == historyLimit && s.History[0].UnixMilli > since {
+		return true
+	}
+	open, newest := false, false
+	for _, t := range s.History {
+		switch {
+		case t.Event == eventRecovered:
+			open = open || t.UnixMilli >= since
+		case t.Address != id:
+		case t.Event == eventGranted:
+			open = open || newest
+			newest = t.Node == node && t.Mode != Adopt && t.UnixMilli >= since
+		case t.Event == eventConfirmed:
+			newest = false
+		}
+	}
+	return open || newest
 }
 
 func (s *State) record(t Transition) {

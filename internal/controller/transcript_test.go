@@ -85,7 +85,9 @@ type play struct {
 }
 
 func newPlay(t *testing.T) *play {
-	return &play{t: t, cfg: testConfig(), state: fsm.New(), pending: map[string]Op{}}
+	p := &play{t: t, cfg: testConfig(), state: fsm.New(), pending: map[string]Op{}}
+	p.cfg.WallClock = func() int64 { return p.now.Milliseconds() }
+	return p
 }
 
 func (p *play) run(script string) string {
@@ -323,7 +325,7 @@ func (p *play) called(words []string) Event {
 // entry applies an entry that the core did not propose: members, and what other leaders committed.
 func (p *play) entry(words []string) {
 	name := fsm.NodeName(words[1])
-	o := fsm.Origin{Term: p.term}
+	o := fsm.Origin{Term: p.term, UnixMilli: p.now.Milliseconds()}
 	claim := p.state.Addresses[p.id].Claim
 	switch {
 	case words[0] == "node":
@@ -349,7 +351,7 @@ func (p *play) entry(words []string) {
 	case words[2] == "removes":
 		p.apply(fsm.RemoveNode{Origin: o, Node: fsm.NodeName(words[3])})
 	case words[2] == "goes-on-alone":
-		p.state.Recover(name, nil, 0, "the quorum is lost")
+		p.state.Recover(name, nil, p.now.Milliseconds(), "the quorum is lost")
 	case words[2] == "drains":
 		p.apply(fsm.SetDrain{Origin: o, Node: name, Drained: true})
 	default:

@@ -41,6 +41,7 @@ type sight struct {
 	nextAt     time.Duration // of the read that this address wants
 	last       *eip.Address  // newest successful read
 	offRoute   bool          // EC2 was reached while the address was not ours: a refresh cannot cut the way
+	agreedAt   time.Duration // when the newest read showed what is agreed, or that was associated
 	guardSince time.Duration // 0 = no guard
 	guardOp    Op
 	suspicion  *eip.Address // a read that disagrees, not yet repeated
@@ -50,7 +51,7 @@ type sight struct {
 // begin starts watching a fresh hold.
 func (s *sight) begin(now time.Duration, guarded bool) {
 	s.suspicion = nil
-	s.nextAt = now + readBack
+	s.nextAt, s.agreedAt = now+readBack, now
 	s.guardSince = 0
 	if guarded {
 		s.guardSince = now
@@ -178,7 +179,7 @@ func (c *charge) compare(read eip.Address) {
 	agreed := c.address()
 	ours := read.At(c.target)
 	if ours && fsm.AssociationID(read.AssociationID) == agreed.Association {
-		w.suspicion = nil
+		w.suspicion, w.agreedAt = nil, c.now
 		c.planNextRead(agreed)
 		return
 	}
@@ -246,14 +247,14 @@ func (c *charge) drifted(read eip.Address, ours bool) {
 	}
 }
 
-// ownLateCall reports whether a read may show what a call of the past did, not a person: under guard, at a member.
+// ownLateCall reports whether a read may show what a call of the past did, not a person: at a member, under guard or with a call of that
+// member's out, which finds the address free when a person has disassociated it. It landed after the address was last seen in its place,
+// so it was signed no longer than a guard before that (docs/adr/0007).
 func (c *charge) ownLateCall(read eip.Address) bool {
-	if !c.address().Guarded() {
-		return false
-	}
+	since := c.cfg.WallClock() - (c.now - c.sight.agreedAt + c.cfg.Timing.Guard).Milliseconds()
 	for _, n := range c.committed.Nodes {
 		if n.ENI == string(read.ENI) {
-			return true
+			return c.address().Guarded() || c.committed.Unanswered(c.id, n.Name, since)
 		}
 	}
 	return false

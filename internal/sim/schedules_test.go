@@ -71,6 +71,9 @@ func TestSchedules(t *testing.T) {
 		t.Errorf("no call reached EC2 after its claim was over: %d schedules prove nothing", *seeds)
 	}
 	fmt.Printf("\n%s\n%d schedules in %v, %d with violations\n", c.total, c.done.Load(), time.Since(c.began).Round(time.Second), c.failed.Load())
+	for _, failure := range c.failures { // once more, where a log that was cut short still has them
+		fmt.Println(failure)
+	}
 }
 
 // TestScenarios: each scenario can be carried out, and breaks nothing.
@@ -96,8 +99,10 @@ type campaign struct {
 	taken        atomic.Int64
 	done, failed atomic.Int64
 	over         atomic.Bool
-	printing     sync.Mutex
 	leaks        sync.Map // bubbles that ended with an answer of Raft outstanding
+
+	mu       sync.Mutex
+	failures []string // a line each
 }
 
 // work runs schedules until there are no more.
@@ -111,13 +116,11 @@ func (c *campaign) work(t *testing.T) {
 		result, err := c.attempt(t, s)
 		c.done.Add(1)
 		if err != nil {
-			c.failed.Add(1)
-			t.Errorf("schedule %d: %v\n%s", s.Seed, err, again(s))
+			c.fail(t, fmt.Sprintf("schedule %d: %v\n%s", s.Seed, err, again(s)))
 			continue
 		}
 		c.total.Merge(result.Coverage)
 		if len(result.Violations) > 0 {
-			c.failed.Add(1)
 			c.report(t, result)
 		}
 	}
@@ -199,8 +202,6 @@ func again(s Schedule) string {
 
 // report tells of violations: in the first mode in the form that the mutants look for.
 func (c *campaign) report(t *testing.T, r Result) {
-	c.printing.Lock()
-	defer c.printing.Unlock()
 	if *first {
 		if !c.over.Swap(true) {
 			fmt.Printf("found in schedule %d: seed %d: %s\n", c.done.Load(), r.Schedule.Seed, firstLine(r.Violations[0].String()))
@@ -211,11 +212,20 @@ func (c *campaign) report(t *testing.T, r Result) {
 	file := filepath.Join(traces, fmt.Sprintf("%d.txt", r.Schedule.Seed))
 	head := fmt.Sprintf("schedule %d: %+v\n\n", r.Schedule.Seed, r.Schedule)
 	err := errors.Join(os.MkdirAll(traces, 0o755), os.WriteFile(file, []byte(head+r.Trace), 0o644))
-	t.Errorf("schedule %d: %d violations, the first: %s\n%s\nits whole story is in build/sim/%[1]d.txt; up to there:\n%[5]s", r.Schedule.Seed,
-		len(r.Violations), r.Violations[0], again(r.Schedule), story(r))
 	if err != nil {
 		t.Errorf("save the story: %v", err)
 	}
+	c.fail(t, fmt.Sprintf("schedule %d: %d violations, the first: %s\n%s\nits whole story is in build/sim/%[1]d.txt; up to there:\n%[5]s", r.Schedule.Seed,
+		len(r.Violations), r.Violations[0], again(r.Schedule), story(r)))
+}
+
+// fail counts a schedule that failed, tells its story, and keeps the first line for the end.
+func (c *campaign) fail(t *testing.T, story string) {
+	c.failed.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t.Error(story)
+	c.failures = append(c.failures, firstLine(story))
 }
 
 // story is what led to the first violation.

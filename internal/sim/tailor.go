@@ -41,9 +41,13 @@ const Outages = "outages"
 // but the first are lost for good: what the survivor does not know is in flight. Or a foreign move is respected when the disks are lost.
 const LostQuorums = "lost quorums"
 
+// FreedForLateCalls is the scenario in which a holder is deposed with a call in flight, and a person disassociates the address when its
+// successor has it: what the late call finds is free. The nodes respect what persons do.
+const FreedForLateCalls = "freed for late calls"
+
 // scenarios are all of them.
 func scenarios() []string {
-	return []string{LateCalls, LateAtomicCalls, SlowLogs, ShortFreezes, LoneLeaders, ForeignMoves, Outages, LostQuorums, Calm}
+	return []string{LateCalls, LateAtomicCalls, SlowLogs, ShortFreezes, LoneLeaders, ForeignMoves, FreedForLateCalls, Outages, LostQuorums, Calm}
 }
 
 // Tailor makes a schedule that leads towards one kind of accident, for protections whose absence shows only with luck otherwise.
@@ -70,6 +74,8 @@ func Tailor(scenario string, seed uint64) Schedule {
 		s.outages(r)
 	case ForeignMoves:
 		s.foreignMoves(r)
+	case FreedForLateCalls:
+		s.freedForLateCalls(r)
 	case LostQuorums:
 		s.lostQuorums(r)
 	default:
@@ -177,6 +183,20 @@ func (s *Schedule) foreignMoves(r *rand.Rand) {
 			Step{At: at, On: OnRelease, Delay: between(r, 0, 2*time.Millisecond), Aim: Leader, Kind: Crash, For: between(r, time.Second, 6*time.Second), Dice: r.Uint64()},
 			Step{At: at + between(r, 15*time.Second, 25*time.Second), Aim: Leader, For: between(r, time.Second, 6*time.Second), Dice: r.Uint64(),
 				Kind: pick(r, weighted[Kind]{1, Crash}, weighted[Kind]{1, Isolate}, weighted[Kind]{1, Freeze}, weighted[Kind]{1, Die})})
+	}
+}
+
+// freedForLateCalls needs no atomic calls: any call succeeds where the address is free.
+func (s *Schedule) freedForLateCalls(r *rand.Rand) {
+	s.Drift = controller.Respect
+	s.Temper = Temper{Held: 0.6, Longest: 20 * time.Second}
+	s.Guard = 2*s.Temper.Longest + 10*time.Second
+	s.Horizon, s.Steps = 2*time.Minute, nil
+	for at := time.Duration(0); at < s.Horizon; at += between(r, 30*time.Second, 40*time.Second) {
+		for i := range time.Duration(3) {
+			s.Steps = append(s.Steps, Step{At: at + i*3*time.Second, Aim: Leader, Kind: Isolate, For: between(r, 2*time.Second, 3*time.Second), Dice: r.Uint64()})
+		}
+		s.Steps = append(s.Steps, Step{At: at + between(r, 8*time.Second, 12*time.Second), Aim: Holder, Kind: PersonFrees, Dice: r.Uint64()})
 	}
 }
 

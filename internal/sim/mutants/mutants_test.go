@@ -100,6 +100,11 @@ func mutants() []mutant {
 			edits: []edit{{"internal/controller/watch.go", ` && !c.ownLateCall(read)`, ""}},
 		},
 		{
+			name: "only an atomic call of the cluster may be late", breaks: "I6", atMost: 500, scenario: "freed for late calls",
+			edits: []edit{{"internal/controller/watch.go", "			return c.address().Guarded() || c.committed.Unanswered(c.id, n.Name, since)",
+				"			_ = since\n			return c.address().Guarded()"}},
+		},
+		{
 			name: "a recovered node trusts the association that it finds", breaks: "I2", atMost: 500, scenario: "lost quorums",
 			edits: []edit{{"fsm/recover.go", `		a.mark(a.Association, Contested)
 		a.GuardDone, a.Uncertain = "", true
