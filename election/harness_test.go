@@ -21,7 +21,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m)
+	// Once in some thousand shutdowns hashicorp/raft leaves a command without an answer, and with it the goroutine that waits for that. One
+	// that waits for a Raft which still runs is not excused: that Raft's own goroutines are found.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/hashicorp/raft.(*deferError).Error"))
 }
 
 // ledger is a state machine that remembers every command.
