@@ -423,6 +423,27 @@ func TestUnanswered(t *testing.T) {
 	}
 }
 
+// TestTried: who could not do it is told by the claims since the last confirmation.
+func TestTried(t *testing.T) {
+	c := newCluster(t)
+	c.holds("a", Balanced, "x1")
+	c.claimRead("a", Balanced, Takeover, "x1")
+	first := c.state.Index
+	c.claimRead("b", Balanced, Takeover, "x1")
+	c.want(c.claimRead("a", Balanced, Takeover, "x1"), "", Takeover, "x1")
+	last := c.state.Index
+	if a, b := c.state.Tried(eip, "a"), c.state.Tried(eip, "b"); a != last || b != first+1 {
+		t.Errorf("tried at %d and %d, want %d and %d", a, b, last, first+1)
+	}
+	if other := c.state.Tried("eipalloc-2", "a"); other != 0 {
+		t.Errorf("another address was tried at %d", other)
+	}
+	c.holds("b", Balanced, "x2")
+	if a, b := c.state.Tried(eip, "a"), c.state.Tried(eip, "b"); a != 0 || b != 0 {
+		t.Errorf("tried at %d and %d after a confirmation", a, b)
+	}
+}
+
 func TestHistoryIsBounded(t *testing.T) {
 	c := newCluster(t)
 	c.claims("a", historyLimit+50)

@@ -214,6 +214,20 @@ func (s State) Unanswered(id AllocationID, node NodeName, since int64) bool {
 	return open || newest
 }
 
+// Tried returns the index of node's newest claim since the address was last confirmed, as far as the history reaches back; 0 = none.
+func (s State) Tried(id AllocationID, node NodeName) uint64 {
+	for _, t := range slices.Backward(s.History) {
+		switch {
+		case t.Address != id:
+		case t.Event == eventConfirmed, t.Event == eventGranted && t.Mode == Adopt:
+			return 0
+		case t.Event == eventGranted && t.Node == node:
+			return t.Index
+		}
+	}
+	return 0
+}
+
 func (s *State) record(t Transition) {
 	t.Index, t.Term = s.Index, s.Term
 	s.History = append(s.History, t)

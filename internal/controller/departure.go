@@ -77,6 +77,9 @@ func (c *Core) considerLeaving() {
 		return
 	}
 	target := c.bestTarget(d.wantedTo)
+	if why.cause == CauseUnconfirmed {
+		target = c.untriedTarget()
+	}
 	switch {
 	case target != "":
 		c.depart(target, why)
