@@ -101,8 +101,8 @@ func mutants() []mutant {
 		},
 		{
 			name: "only an atomic call of the cluster may be late", breaks: "I6", atMost: 500, scenario: "freed for late calls",
-			edits: []edit{{"internal/controller/watch.go", "			return c.address().Guarded() || c.committed.Unanswered(c.id, n.Name, since)",
-				"			_ = since\n			return c.address().Guarded()"}},
+			edits: []edit{{"internal/controller/watch.go", "	return c.committed.Unanswered(c.id, string(read.ENI), since)",
+				"	_ = since\n	return false"}},
 		},
 		{
 			name: "a recovered node trusts the association that it finds", breaks: "I2", atMost: 500, scenario: "lost quorums",
