@@ -93,7 +93,7 @@ func mutants() []mutant {
 		},
 		{
 			name: "one read ends the respect of a foreign move", breaks: "I6", atMost: 500, scenario: "foreign moves",
-			edits: []edit{{"internal/controller/claim.go", `if c.address().Foreign != "" && k.failures == 0 {`, "if false {"}},
+			edits: []edit{{"internal/controller/claim.go", `c.address().Foreign != "" && (seen == nil || *seen != a) {`, "seen != nil && false {"}},
 		},
 		{
 			name: "a late call of the cluster is taken for a person's move", breaks: "I6", atMost: 2000, scenario: "late atomic calls",
