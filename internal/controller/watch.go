@@ -199,7 +199,7 @@ func (c *charge) compare(read eip.Address) {
 // suspectsDrift reports whether the newest read showed a move that would have to be repaired, had a second one said so too.
 func (c *charge) suspectsDrift() bool {
 	s := c.sight.suspicion
-	return s != nil && (c.cfg.Drift == Repair || s.AssociationID == "")
+	return s != nil && (c.cfg.Drift == Repair || s.AssociationID == "" || c.ownLateCall(*s))
 }
 
 // planNextRead chooses the pace, and ends the guard when nothing signed before it can be executed any more.
