@@ -125,10 +125,11 @@ func (c *Core) respectsOnly() bool {
 	return !c.any((*charge).holds) && c.any(func(a *charge) bool { return a.address().Foreign != "" })
 }
 
-// unconfirmedTooLong: nothing could be taken. Where another address is held, its clients must not pay for this one's trouble.
+// unconfirmedTooLong: nothing could be taken. Where another address is held, its clients must not pay for this one's trouble, unless that is
+// this node's own: EC2 is out of its reach.
 func (c *Core) unconfirmedTooLong() bool {
-	return c.checked && !c.any((*charge).holds) && c.any(func(a *charge) bool {
-		return a.claim.step != idle && c.now-a.claim.since >= c.cfg.Timing.ConfirmTimeout
+	return c.checked && (!c.watch.reached || !c.any((*charge).holds)) && c.any(func(a *charge) bool {
+		return a.claim.step != idle && !a.holds() && c.now-a.claim.since >= c.cfg.Timing.ConfirmTimeout
 	})
 }
 
