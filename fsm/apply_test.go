@@ -24,7 +24,7 @@ type cluster struct {
 func newCluster(t *testing.T) *cluster {
 	c := &cluster{t: t, state: New(), term: 1}
 	for _, n := range []NodeName{"a", "b", "c"} {
-		c.apply(UpsertNode{Origin: c.origin(), Node: Attributes{Name: n, Priority: 100}})
+		c.apply(UpsertNode{Origin: c.origin(), Node: Attributes{Name: n, Priority: 100, ENI: "eni-" + string(n)}})
 		c.apply(SetHealth{Origin: c.origin(), Node: n, Healthy: true, EC2: true})
 	}
 	return c
@@ -60,6 +60,13 @@ func (c *cluster) confirm(n NodeName, id AssociationID) Result {
 
 func (c *cluster) release(n NodeName, settled bool) Result {
 	return c.apply(Release{Origin: c.origin(), Node: n, AllocationID: eip, Ends: c.state.Addresses[eip].Claim.Index, Settled: settled})
+}
+
+// remove takes n out of the members.
+func (c *cluster) remove(n NodeName) {
+	c.t.Helper()
+	c.state.Level = 2
+	c.want(c.apply(RemoveNode{Origin: c.origin(), Node: n}), "", "", "")
 }
 
 // holds puts the address on n under id, by a takeover of a free address.
@@ -403,9 +410,46 @@ func TestUnanswered(t *testing.T) {
 		{"too long ago", func(c *cluster) {
 			c.now = past
 			c.claimRead("b", Strict, Takeover, "")
+			c.claimRead("a", Strict, Takeover, "")
 			c.now = since
 			c.holds("a", Strict, "x1")
 		}, false},
+		{"granted too long ago, and it stood until now", func(c *cluster) {
+			c.now = past
+			c.claimRead("b", Strict, Takeover, "")
+			c.now = since
+			c.holds("a", Strict, "x1")
+		}, true},
+		{"released too long ago", func(c *cluster) {
+			c.now = past
+			c.claimRead("b", Strict, Takeover, "")
+			c.release("b", false)
+			c.now = since
+			c.holds("a", Strict, "x1")
+		}, false},
+		{"its node was removed", func(c *cluster) { c.claimRead("b", Strict, Takeover, ""); c.remove("b") }, true},
+		{"its node was removed too long ago", func(c *cluster) {
+			c.now = past
+			c.claimRead("b", Strict, Takeover, "")
+			c.remove("b")
+			c.now = since
+			c.holds("a", Strict, "x1")
+		}, false},
+		{"another node was removed", func(c *cluster) {
+			c.holds("b", Strict, "x1")
+			c.claimRead("a", Strict, Takeover, "")
+			c.remove("b")
+		}, false},
+		{"another machine has its node's name", func(c *cluster) {
+			c.claimRead("b", Strict, Takeover, "")
+			c.state.Level = 2
+			c.want(c.apply(AdmitNode{Origin: c.origin(), Node: Attributes{Name: "b", Address: "10.0.0.9:1"}}), "", "", "")
+			c.apply(UpsertNode{Origin: c.origin(), Node: Attributes{Name: "b", Address: "10.0.0.9:1", ENI: "eni-new"}})
+		}, true},
+		{"removed after a recovery, when it may have had a claim", func(c *cluster) {
+			c.state.Recover("a", nil, since, "the operator says so")
+			c.remove("b")
+		}, true},
 		{"claims may have been lost with a quorum", func(c *cluster) { c.state.Recover("a", nil, since, "the operator says so") }, true},
 		{"that was too long ago", func(c *cluster) { c.state.Recover("a", nil, past, "the operator says so") }, false},
 		{"the history does not reach back so far", func(c *cluster) { c.now++; c.claims("a", historyLimit) }, true},
@@ -416,10 +460,31 @@ func TestUnanswered(t *testing.T) {
 			c := newCluster(t)
 			c.now = since
 			tt.did(c)
-			if got := c.state.Unanswered(eip, "b", since); got != tt.want {
+			if got := c.state.Unanswered(eip, "eni-b", since); got != tt.want {
 				t.Errorf("unanswered is %v, want %v, after %+v", got, tt.want, c.state.History)
 			}
 		})
+	}
+}
+
+// TestTried: who could not do it is told by the claims since the last confirmation.
+func TestTried(t *testing.T) {
+	c := newCluster(t)
+	c.holds("a", Balanced, "x1")
+	c.claimRead("a", Balanced, Takeover, "x1")
+	first := c.state.Index
+	c.claimRead("b", Balanced, Takeover, "x1")
+	c.want(c.claimRead("a", Balanced, Takeover, "x1"), "", Takeover, "x1")
+	last := c.state.Index
+	if a, b := c.state.Tried(eip, "a"), c.state.Tried(eip, "b"); a != last || b != first+1 {
+		t.Errorf("tried at %d and %d, want %d and %d", a, b, last, first+1)
+	}
+	if other := c.state.Tried("eipalloc-2", "a"); other != 0 {
+		t.Errorf("another address was tried at %d", other)
+	}
+	c.holds("b", Balanced, "x2")
+	if a, b := c.state.Tried(eip, "a"), c.state.Tried(eip, "b"); a != 0 || b != 0 {
+		t.Errorf("tried at %d and %d after a confirmation", a, b)
 	}
 }
 

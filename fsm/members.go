@@ -34,7 +34,7 @@ func (s *State) admitNode(c AdmitNode) Result {
 		s.Admitted = map[NodeName]Attributes{}
 	}
 	s.Admitted[c.Node.Name] = c.Node
-	s.record(Transition{UnixMilli: c.UnixMilli, Event: "admitted", Node: c.Node.Name, Reason: c.Reason})
+	s.record(Transition{UnixMilli: c.UnixMilli, Event: eventAdmitted, Node: c.Node.Name, Reason: c.Reason})
 	return Result{}
 }
 
@@ -81,7 +81,7 @@ func (s *State) removeNode(c RemoveNode) Result {
 	}
 	s.Removed[c.Node] = s.Index
 	s.forgetFirstRemoved()
-	s.record(Transition{UnixMilli: c.UnixMilli, Event: "removed", Node: c.Node, Reason: c.Reason})
+	s.record(Transition{UnixMilli: c.UnixMilli, Event: eventRemoved, Node: c.Node, Reason: c.Reason})
 	return Result{}
 }
 

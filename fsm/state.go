@@ -134,6 +134,8 @@ const (
 	eventReleased  = "released"
 	eventGuardDone = "guard done"
 	eventRecovered = "recovered"
+	eventAdmitted  = "admitted"
+	eventRemoved   = "removed"
 )
 
 // New returns the empty state, at level 1: what a new cluster's nodes know is not known yet.
@@ -192,26 +194,54 @@ func (a *Address) mark(id AssociationID, fate Fate) {
 	a.Fates[id] = fate
 }
 
-// Unanswered reports whether an AssociateAddress of node's may still be out: it got a claim since then (Unix milliseconds, by its own clock,
-// as its signatures are) that was never confirmed. It may be unknown: after a recovery, or if the history does not reach back so far.
-func (s State) Unanswered(id AllocationID, node NodeName, since int64) bool {
-	if len(s.History) == historyLimit && s.History[0].UnixMilli > since {
-		return true
-	}
-	open, newest := false, false
+// Unanswered reports whether an AssociateAddress of the node with this network interface may still be out: a claim of that node's stood since
+// then (Unix milliseconds, by the clocks of those who proposed) and was never confirmed. An interface that is no member's may be that of a node
+// which was removed, or let in anew, after such a claim. It may be unknown: after a recovery, or if the history does not reach back so far.
+func (s State) Unanswered(id AllocationID, eni string, since int64) bool {
+	unknown := len(s.History) == historyLimit && s.History[0].UnixMilli > since
+	var newest Transition // the newest claim; empty if nothing of it is out
+	open, moved := map[NodeName]bool{}, false
 	for _, t := range s.History {
 		switch {
 		case t.Event == eventRecovered:
-			open = open || t.UnixMilli >= since
+			unknown = unknown || t.UnixMilli >= since
+		case t.Event == eventAdmitted, t.Event == eventRemoved:
+			moved = moved || t.UnixMilli >= since && (unknown || open[t.Node] || newest.Node == t.Node)
 		case t.Address != id:
-		case t.Event == eventGranted:
-			open = open || newest
-			newest = t.Node == node && t.Mode != Adopt && t.UnixMilli >= since
 		case t.Event == eventConfirmed:
-			newest = false
+			newest = Transition{}
+		case t.Event == eventGranted, t.Event == eventReleased:
+			if max(newest.UnixMilli, t.UnixMilli) >= since { // a call may be tried again for as long as its claim stands
+				open[newest.Node] = true
+			}
+			newest = Transition{}
+			if t.Event == eventGranted && t.Mode != Adopt {
+				newest = t
+			}
 		}
 	}
-	return open || newest
+	open[newest.Node] = true
+	member := false
+	for name, n := range s.Nodes {
+		if n.ENI == eni {
+			member, unknown = true, unknown || open[name]
+		}
+	}
+	return member && unknown || !member && moved
+}
+
+// Tried returns the index of node's newest claim since the address was last confirmed, as far as the history reaches back; 0 = none.
+func (s State) Tried(id AllocationID, node NodeName) uint64 {
+	for _, t := range slices.Backward(s.History) {
+		switch {
+		case t.Address != id:
+		case t.Event == eventConfirmed, t.Event == eventGranted && t.Mode == Adopt:
+			return 0
+		case t.Event == eventGranted && t.Node == node:
+			return t.Index
+		}
+	}
+	return 0
 }
 
 func (s *State) record(t Transition) {

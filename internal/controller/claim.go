@@ -104,6 +104,7 @@ func (c *charge) startClaim() {
 		c.readThenClaim()
 	case a.Foreign != "":
 		c.claim.story = reason{CauseForeignGone, "the respected association is gone"}
+		c.sight.suspicion = nil
 		c.readThenClaim()
 	case a.Claim.Node == c.self():
 		c.claim.story = reason{CauseOwnClaim, "this node claimed last"}
@@ -169,7 +170,8 @@ func (c *charge) claimObserved(a eip.Address) {
 		k.step, k.failures = idle, 0
 		return
 	}
-	if c.address().Foreign != "" && k.failures == 0 { // one read may be stale
+	if seen := c.sight.suspicion; c.address().Foreign != "" && (seen == nil || *seen != a) { // one read may be stale
+		c.sight.suspicion = &a
 		c.retryClaim(reading, errors.New("the respected association is not seen any more"))
 		k.wakeAt = c.now + readBack
 		return

@@ -77,6 +77,9 @@ func (c *Core) considerLeaving() {
 		return
 	}
 	target := c.bestTarget(d.wantedTo)
+	if why.cause == CauseUnconfirmed {
+		target = c.untriedTarget()
+	}
 	switch {
 	case target != "":
 		c.depart(target, why)
@@ -108,6 +111,8 @@ func (c *Core) reasonToLeave() reason {
 		return reason{CauseEC2, "EC2 is out of reach, and a call of the past may have to be repaired"}
 	case !c.watch.reached && c.any(func(a *charge) bool { return a.holds() && a.suspectsDrift() }):
 		return reason{CauseEC2, "EC2 is out of reach, and the address was last read elsewhere"}
+	case !c.watch.reached && c.respectsOnly():
+		return reason{CauseEC2, "EC2 is out of reach, and the end of a foreign move would not be seen"}
 	case c.unconfirmedTooLong():
 		return reason{CauseUnconfirmed, fmt.Sprintf("claim not confirmed for %v", c.cfg.Timing.ConfirmTimeout)}
 	default:
@@ -115,10 +120,16 @@ func (c *Core) reasonToLeave() reason {
 	}
 }
 
-// unconfirmedTooLong: nothing could be taken. Where another address is held, its clients must not pay for this one's trouble.
+// respectsOnly: nobody is served here, and the addresses wait for somebody else's association to end, which only a read shows.
+func (c *Core) respectsOnly() bool {
+	return !c.any((*charge).holds) && c.any(func(a *charge) bool { return a.address().Foreign != "" })
+}
+
+// unconfirmedTooLong: nothing could be taken. Where another address is held, its clients must not pay for this one's trouble, unless that is
+// this node's own: EC2 is out of its reach.
 func (c *Core) unconfirmedTooLong() bool {
-	return c.checked && !c.any((*charge).holds) && c.any(func(a *charge) bool {
-		return a.claim.step != idle && c.now-a.claim.since >= c.cfg.Timing.ConfirmTimeout
+	return c.checked && (!c.watch.reached || !c.any((*charge).holds)) && c.any(func(a *charge) bool {
+		return a.claim.step != idle && !a.holds() && c.now-a.claim.since >= c.cfg.Timing.ConfirmTimeout
 	})
 }
 

@@ -53,6 +53,25 @@ func (c *Core) bestTarget(only fsm.NodeName) fsm.NodeName {
 	return fit[0].Name
 }
 
+// untriedTarget returns the fit node that has tried least lately to do what this leader could not: two that both cannot would otherwise hand
+// the leadership to each other for ever. "" = nobody.
+func (c *Core) untriedTarget() fsm.NodeName {
+	fit := c.fitTargets()
+	if len(fit) == 0 {
+		return ""
+	}
+	return slices.MinFunc(fit, func(a, b fsm.Node) int { return cmp.Compare(c.tried(a.Name), c.tried(b.Name)) }).Name
+}
+
+// tried returns the index of the newest claim of a node's that came to nothing, or 0.
+func (c *Core) tried(name fsm.NodeName) uint64 {
+	var newest uint64
+	for _, a := range c.charges {
+		newest = max(newest, c.committed.Tried(a.id, name))
+	}
+	return newest
+}
+
 // fitTargets returns the other candidates in reach that have not failed in this round, best first.
 func (c *Core) fitTargets() []fsm.Node {
 	var fit []fsm.Node

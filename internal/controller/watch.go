@@ -199,7 +199,7 @@ func (c *charge) compare(read eip.Address) {
 // suspectsDrift reports whether the newest read showed a move that would have to be repaired, had a second one said so too.
 func (c *charge) suspectsDrift() bool {
 	s := c.sight.suspicion
-	return s != nil && (c.cfg.Drift == Repair || s.AssociationID == "")
+	return s != nil && (c.cfg.Drift == Repair || s.AssociationID == "" || c.ownLateCall(*s))
 }
 
 // planNextRead chooses the pace, and ends the guard when nothing signed before it can be executed any more.
@@ -247,17 +247,17 @@ func (c *charge) drifted(read eip.Address, ours bool) {
 	}
 }
 
-// ownLateCall reports whether a read may show what a call of the past did, not a person: at a member, under guard or with a call of that
-// member's out, which finds the address free when a person has disassociated it. It landed after the address was last seen in its place,
-// so it was signed no longer than a guard before that (docs/adr/0007).
+// ownLateCall reports whether a read may show what a call of the past did, not a person: at a member under guard, or at a node with a call
+// out, which finds the address free when a person has disassociated it. It landed after the address was last seen in its place, so it was
+// signed no longer than a guard before that (docs/adr/0007).
 func (c *charge) ownLateCall(read eip.Address) bool {
 	since := c.cfg.WallClock() - (c.now - c.sight.agreedAt + c.cfg.Timing.Guard).Milliseconds()
 	for _, n := range c.committed.Nodes {
-		if n.ENI == string(read.ENI) {
-			return c.address().Guarded() || c.committed.Unanswered(c.id, n.Name, since)
+		if n.ENI == string(read.ENI) && c.address().Guarded() {
+			return true
 		}
 	}
-	return false
+	return c.committed.Unanswered(c.id, string(read.ENI), since)
 }
 
 // respect ends this node's claim in favour of somebody else's association. Until that is known to be committed the node is not Master: the

@@ -93,7 +93,7 @@ func mutants() []mutant {
 		},
 		{
 			name: "one read ends the respect of a foreign move", breaks: "I6", atMost: 500, scenario: "foreign moves",
-			edits: []edit{{"internal/controller/claim.go", `if c.address().Foreign != "" && k.failures == 0 {`, "if false {"}},
+			edits: []edit{{"internal/controller/claim.go", `c.address().Foreign != "" && (seen == nil || *seen != a) {`, "seen != nil && false {"}},
 		},
 		{
 			name: "a late call of the cluster is taken for a person's move", breaks: "I6", atMost: 2000, scenario: "late atomic calls",
@@ -101,8 +101,8 @@ func mutants() []mutant {
 		},
 		{
 			name: "only an atomic call of the cluster may be late", breaks: "I6", atMost: 500, scenario: "freed for late calls",
-			edits: []edit{{"internal/controller/watch.go", "			return c.address().Guarded() || c.committed.Unanswered(c.id, n.Name, since)",
-				"			_ = since\n			return c.address().Guarded()"}},
+			edits: []edit{{"internal/controller/watch.go", "	return c.committed.Unanswered(c.id, string(read.ENI), since)",
+				"	_ = since\n	return false"}},
 		},
 		{
 			name: "a recovered node trusts the association that it finds", breaks: "I2", atMost: 500, scenario: "lost quorums",
