@@ -289,7 +289,7 @@ func acquaint(t testing.TB, handle *netlink.Handle, own, other netlink.Link, nei
 			LinkIndex: own.Attrs().Index, State: netlink.NUD_PERMANENT,
 			IP: neighbour.AsSlice(), HardwareAddr: other.Attrs().HardwareAddr,
 		}
-		if err := handle.NeighAdd(&entry); err != nil {
+		if err := handle.NeighSet(&entry); err != nil { // the other end may have asked by now, and be entered
 			t.Fatalf("enter neighbour %v: %v", neighbour, err)
 		}
 	}
