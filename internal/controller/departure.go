@@ -24,6 +24,8 @@ const (
 	// ineligibleFor is how long a leader may fail to hand over to a healthy candidate before it ends the process: a transfer
 	// inside hashicorp/raft can hang for ever (#696).
 	ineligibleFor = 10 * time.Second
+
+	operatorAsked = "transfer asked by the operator"
 )
 
 // departure hands the leadership over: priority 0 on the wire, release, transfer, in this order, so that the successor may
@@ -162,9 +164,8 @@ func (c *Core) depart(target fsm.NodeName, why reason) {
 // ownRelease ends this node's claim, if there is one to end and nothing of it may still land.
 func (c *charge) ownRelease(why string) (fsm.Release, bool) {
 	k, a := &c.claim, c.address()
-	if a.Claim != nil && a.Foreign != "" && c.departure.wanted && c.departure.endsRespect {
-		// The claim was released with the respect.
-		return fsm.Release{Origin: c.origin(why), AllocationID: c.id, Node: a.Claim.Node, Ends: a.Claim.Index}, true
+	if c.leftAlone() && c.departure.wanted && c.departure.endsRespect {
+		return c.respectEnded(why), true
 	}
 	if a.Claim == nil || a.Claim.Node != c.self() || a.Claim.Released || k.inFlight || k.unknown {
 		return fsm.Release{}, false
@@ -284,9 +285,38 @@ func (c *charge) takeReleaseAsked(e ReleaseAsked) {
 // takeTransferAsked checks an operator's request and answers at once; the move itself is seen in the committed state. It ends the respect of
 // foreign moves.
 func (c *Core) takeTransferAsked(e TransferAsked) {
-	if c.handOver(e.Op, e.To, reason{CauseOperator, "transfer asked by the operator"}) {
+	if c.takesBack(e.To) {
+		c.takeBack()
+		c.emit(Reply{Op: e.Op, To: c.self()})
+		return
+	}
+	if c.handOver(e.Op, e.To, reason{CauseOperator, operatorAsked}) {
 		c.departure.endsRespect = true
 	}
+}
+
+// takesBack reports whether what somebody moved elsewhere is wanted by this leader itself, which is named, or the only one that could serve.
+func (c *Core) takesBack(to fsm.NodeName) bool {
+	itself := to == c.self() || to == "" && c.bestTarget("") == ""
+	return itself && c.claims() && !c.departure.shutdown && c.mayStay() && c.any((*charge).leftAlone)
+}
+
+// takeBack ends the respect, after which this leader claims.
+func (c *Core) takeBack() {
+	for _, a := range c.charges {
+		if a.leftAlone() {
+			a.leaving = c.propose(a.respectEnded(operatorAsked))
+		}
+	}
+}
+
+// leftAlone reports whether somebody else's association is respected.
+func (c *charge) leftAlone() bool { a := c.address(); return a.Claim != nil && a.Foreign != "" }
+
+// respectEnded releases the claim that was released with the respect once more, without it.
+func (c *charge) respectEnded(why string) fsm.Release {
+	claim := c.address().Claim
+	return fsm.Release{Origin: c.origin(why), AllocationID: c.id, Node: claim.Node, Ends: claim.Index}
 }
 
 // handOver starts a departure to a node ("" = the best candidate), and answers who that is. It returns false if there is none.
