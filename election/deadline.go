@@ -69,7 +69,7 @@ func (s *deadlineStore) DeleteRange(first, last uint64) error {
 		return err
 	}
 	err = s.write("delete from the raft log", func() error { return s.logs.DeleteRange(first, last) })
-	if err == nil && last >= end {
+	if err == nil && end > 0 && last >= end {
 		s.cut.Store(true)
 	}
 	return err

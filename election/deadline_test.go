@@ -177,6 +177,25 @@ func TestALogWhoseEndCannotBeReplacedEndsTheProcess(t *testing.T) {
 	expectSentence(t, <-poisoned, "replace the end of the raft log", "make room", "must be restarted")
 }
 
+// Behind a leader's snapshot the log may be empty, and Raft compacts it all the same. No end was cut then, and a full disk is an answer.
+func TestCompactingAnEmptyLogCutsNoEnd(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	store := s.guard(time.Second, func(err error) { t.Errorf("poisoned: %v", err) }, func(error) {})
+	must(t, store.DeleteRange(0, 976))
+	mend := failWrites(s.bolt, func(func([]byte, int64) (int, error), []byte, int64) (int, error) { return 0, syscall.ENOSPC })
+	failed := make(chan error, 1)
+	go func() {
+		defer close(failed)
+		failed <- store.StoreLog(&raft.Log{Index: 2001, Term: 1})
+	}()
+	if err, returned := <-failed; !returned || !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("StoreLog on a full disk = %v, returned %t", err, returned)
+	}
+	mend()
+	must(t, store.StoreLog(&raft.Log{Index: 2001, Term: 1}))
+}
+
 func TestAPanicOfTheStoreBecomesASentence(t *testing.T) {
 	t.Parallel()
 	var reported error

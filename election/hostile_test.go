@@ -386,3 +386,29 @@ func TestRefusedRequestsAreCounted(t *testing.T) {
 	}
 	expectRefused(t, a, misdirected, 1)
 }
+
+// TestARedirectOfAMemberLeadsNowhere: the answer to a call must not make the caller repeat it elsewhere, in its own name.
+func TestARedirectOfAMemberLeadsNowhere(t *testing.T) {
+	var asked atomic.Int32
+	s := newSecured(t, 3, func(cfg *Config) {
+		name := cfg.Name
+		cfg.RPC = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if name == "node-b" && r.URL.Path == "/v1/anything" {
+				http.Redirect(w, r, "http://node-c/v1/else", http.StatusTemporaryRedirect)
+				return
+			}
+			asked.Add(1)
+			writeJSON(w, struct{}{})
+		})
+	})
+	s.start()
+	s.leader()
+	err := s.nodes["node-a"].Call(t.Context(), "node-b", "/v1/anything", struct{}{}, nil)
+	var answered *CallError
+	if !errors.As(err, &answered) || answered.Peer != "node-b" || answered.Status != http.StatusTemporaryRedirect {
+		t.Errorf("the redirect = %v", err)
+	}
+	if asked.Load() != 0 {
+		t.Error("node-a asked node-c for what node-b chose")
+	}
+}

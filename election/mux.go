@@ -113,6 +113,7 @@ func (m *mux) serve(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
+			m.refused.tell("cannot accept connections", m.listener.Addr(), refusal{notAccepted, err})
 			select {
 			case <-time.After(pauseAfterError):
 				continue

@@ -7,9 +7,13 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // servedMux is a running mux, its Raft lane open for server id node-a.1, and a dialler of its own.
@@ -155,6 +159,45 @@ func TestTooManySilentConnectionsDoNotPileUp(t *testing.T) {
 			return errors.New("not yet")
 		}
 		return nil
+	})
+}
+
+// starved is a listener without a file descriptor for a connection, until it is closed.
+type starved struct{ closed chan struct{} }
+
+func (l starved) Accept() (net.Conn, error) {
+	select {
+	case <-l.closed:
+		return nil, net.ErrClosed
+	default:
+		return nil, syscall.EMFILE
+	}
+}
+
+func (l starved) Close() error { close(l.closed); return nil }
+
+func (l starved) Addr() net.Addr { return raftAddr("10.0.0.1:7946") }
+
+// A node that takes no connection at all looks like a dead one to the others. It must say so itself.
+func TestANodeThatCannotAcceptSaysSo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.WarnLevel)
+		m := &mux{conns: make(map[*muxConn]struct{}), rpc: newLane(nil), refused: newRefusals(zap.New(core)),
+			listener: starved{closed: make(chan struct{})}}
+		served := make(chan error, 1)
+		go func() { served <- m.serve(t.Context()) }()
+		time.Sleep(time.Second)
+		m.close()
+		if err := <-served; err != nil {
+			t.Errorf("serve = %v", err)
+		}
+		if m.refused.counts()[notAccepted] == 0 {
+			t.Error("nothing is counted")
+		}
+		if said := logs.FilterMessage("cannot accept connections").All(); len(said) != 1 || said[0].ContextMap()["error"] != syscall.EMFILE.Error() {
+			t.Errorf("it says %v, want one line", said)
+		}
 	})
 }
 

@@ -18,6 +18,7 @@ const (
 	crowdedOut     = "crowded_out"
 	forbidden      = "forbidden"
 	misdirected    = "misdirected"
+	notAccepted    = "not_accepted"
 	unknownReason  = "malformed"
 )
 

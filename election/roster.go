@@ -26,6 +26,9 @@ func (nobodyAgreed) Removed(string) bool { return false }
 // toldFor is how long the word of another node counts. This node's own log knows better by then, or it asks again.
 const toldFor = time.Minute
 
+// maxTold is how many nodes are known by hearsay at most: each of them is asked, and looked through at each handshake.
+const maxTold = 64
+
 // roster is who belongs to the cluster, as far as this node knows. It asks, in this order:
 //
 //   - the directory, which knows the newest address of each node;
@@ -106,10 +109,12 @@ func (r *roster) tell(peers []Peer) {
 	if now >= r.toldUntil {
 		r.told = nil
 	}
-	for _, p := range peers {
+	for _, p := range peers[:min(len(peers), maxTold)] {
 		r.told = slices.DeleteFunc(r.told, func(old Peer) bool { return old.Name == p.Name })
 		r.told = append(r.told, p)
 	}
+	// The newest word counts.
+	r.told = slices.Delete(r.told, 0, max(0, len(r.told)-maxTold))
 	slices.SortFunc(r.told, func(a, b Peer) int { return cmp.Compare(a.Name, b.Name) })
 	r.toldUntil = now + toldFor
 }

@@ -135,3 +135,27 @@ func TestAJoinerIsStable(t *testing.T) {
 		})
 	}
 }
+
+// TestARosterIsBounded: a member may tell of as many nodes as it likes, again and again. Each would be asked in turn, and looked through at each
+// handshake.
+func TestARosterIsBounded(t *testing.T) {
+	t.Parallel()
+	now := time.Hour
+	cfg := Config{Name: "node-a", Peers: []Peer{{Name: "node-a", Address: "10.0.0.1:1"}}, Now: func() time.Duration { return now }}
+	r := newRoster(cfg, func() []raft.Server { return nil })
+	for round := range 20 {
+		var peers []Peer
+		for i := range 1000 {
+			peers = append(peers, Peer{Name: fmt.Sprintf("made-up-%d-%d", round, i), Address: "10.9.9.9:1"})
+		}
+		r.tell(peers)
+		now += toldFor / 2
+	}
+	if got := len(r.others()); got > maxTold {
+		t.Errorf("%d nodes are known by hearsay, want no more than %d", got, maxTold)
+	}
+	r.tell([]Peer{{Name: "node-b", Address: "10.0.0.2:1"}})
+	if !r.isMember("node-b") {
+		t.Error("what is told after that is not believed")
+	}
+}

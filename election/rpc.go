@@ -99,12 +99,16 @@ func newClient(lookup func(name string) (Peer, bool), connect func(ctx context.C
 		}
 		return connect(ctx, peer.Address, rpcProtocol, name)
 	}
-	return &http.Client{Transport: &http.Transport{
-		DialContext:         dial,
-		MaxIdleConnsPerHost: 4,
-		IdleConnTimeout:     90 * time.Second,
-		DisableCompression:  true,
-	}}
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext:         dial,
+			MaxIdleConnsPerHost: 4,
+			IdleConnTimeout:     90 * time.Second,
+			DisableCompression:  true,
+		},
+		// A redirect is an answer like any other: followed, it would be a call in this node's name that the peer has chosen.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // serveRPC answers calls until the mux is closed.

@@ -3,6 +3,7 @@ package election
 import (
 	"errors"
 	"reflect"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -122,4 +123,35 @@ func TestSnapshotsThatCannotBeNotedLeaveTheNotedOne(t *testing.T) {
 	}
 	mend()
 	must(t, s.readWhole())
+}
+
+// A node is stopped while its disk hangs in the note of a snapshot, and before any write of the log has missed its deadline. The store cannot be
+// closed then; the process must end all the same.
+func TestAStoreThatHangsInASnapshotKeepsNobodyFromEnding(t *testing.T) {
+	t.Parallel()
+	s, err := openStore(t.TempDir(), hclog.NewNullLogger())
+	must(t, err)
+	var once sync.Once
+	hangs, release := make(chan struct{}), make(chan struct{})
+	failWrites(s.bolt, func(real func([]byte, int64) (int, error), page []byte, at int64) (int, error) {
+		once.Do(func() { close(hangs) })
+		<-release
+		return real(page, at)
+	})
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.bolt.note(noted{ID: "3-10-1", Index: 10, Term: 3})
+		done <- err
+	}()
+	<-hangs
+	closed := make(chan error, 1)
+	go func() { closed <- s.close() }()
+	select {
+	case err := <-closed:
+		expectSentence(t, err, "close", "the disk hangs")
+	case <-time.After(20 * time.Second):
+		t.Error("close has not returned")
+	}
+	close(release)
+	must(t, <-done)
 }

@@ -253,13 +253,21 @@ func (s *store) guard(limit time.Duration, poisoned, appended func(error)) *dead
 	return s.guarded
 }
 
-// close releases the store, unless a write hangs in it: then closing would hang too, and the process is about to end.
+// close releases the store, unless a write hangs in it: then closing would hang too, and the process is about to end. A write of Raft's says
+// so; one that notes a snapshot has no deadline.
 func (s *store) close() error {
 	if s.guarded != nil && s.guarded.hangs.Load() {
 		return nil
 	}
-	if err := s.bolt.Close(); err != nil {
-		return fmt.Errorf("close %s: %w", s.path, err)
+	closed := make(chan error, 1)
+	go func() { closed <- s.bolt.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			return fmt.Errorf("close %s: %w", s.path, err)
+		}
+		return nil
+	case <-time.After(stopGrace):
+		return fmt.Errorf("close %s: it has not ended, most likely because the disk hangs", s.path)
 	}
-	return nil
 }

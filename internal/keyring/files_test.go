@@ -197,6 +197,52 @@ func TestPeerIsJudgedAnew(t *testing.T) {
 	}
 }
 
+// TestARevocationNeedsNoFilesOfOnesOwn: what is refused must not depend on whether this node's own pair could be used anew: it may be
+// revoked itself, as after a theft from several nodes, or half replaced, or readable by others.
+func TestARevocationNeedsNoFilesOfOnesOwn(t *testing.T) {
+	ca := pkitest.NewAuthority(t)
+	own, peer := ca.Node(t, "lb-1", cluster), ca.Node(t, "lb-2", cluster)
+	certs, err := pki.ParseCertificates(peer.Cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := tls.ConnectionState{PeerCertificates: certs}
+	for name, test := range map[string]struct {
+		also  []string
+		spoil func(*testing.T, pkitest.Dir)
+	}{
+		"it is revoked too":          {also: []string{own.Fingerprint(t)}},
+		"half replaced":              {spoil: func(t *testing.T, d pkitest.Dir) { pkitest.Replace(t, d.Key(), ca.Node(t, "lb-1", cluster).Key) }},
+		"a key that others may read": {spoil: func(_ *testing.T, d pkitest.Dir) { _ = os.Chmod(d.Key(), 0o640) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, cfg := files(t, own, ca)
+			var revoked atomic.Pointer[[]string]
+			revoked.Store(&[]string{})
+			cfg.Revoked = func() ([]string, error) { return *revoked.Load(), nil }
+			k := open(t, cfg)
+			if test.spoil != nil {
+				test.spoil(t, dir)
+			}
+			revoked.Store(new(append(test.also, peer.Fingerprint(t))))
+			if err := k.look(time.Now()); err == nil {
+				t.Error("the files can be used")
+			}
+			if _, _, err := k.Peer(state); why(err) != Revoked {
+				t.Errorf("a revoked peer: %v", err)
+			}
+			select {
+			case <-k.Changed():
+			default:
+				t.Error("nobody is told, so its connections stay open")
+			}
+			if got := k.current.Load().fingerprint; got != own.Fingerprint(t) {
+				t.Errorf("it shows %s", got)
+			}
+		})
+	}
+}
+
 // TestExpiryIsWarnedOf 30 days, 7 days and one day before, and each day in between.
 func TestExpiryIsWarnedOf(t *testing.T) {
 	ca := pkitest.NewAuthority(t)

@@ -8,6 +8,7 @@ package keyring
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -106,6 +107,7 @@ func (k *Keyring) Changed() <-chan struct{} { return k.changed }
 func (k *Keyring) look(now time.Time) error {
 	next, err := load(k.cfg, now)
 	if err != nil {
+		k.revoke()
 		return err
 	}
 	if next.same(k.current.Load()) {
@@ -116,6 +118,20 @@ func (k *Keyring) look(now time.Time) error {
 		zap.Time("not_after", next.until), zap.Int("authorities", next.authorities), zap.Int("revoked", len(next.revoked)))
 	notify(k.changed)
 	return nil
+}
+
+// revoke takes the revoked fingerprints alone. A thief's certificate must not be good for as long as this node's own files are not, which
+// may be revoked themselves.
+func (k *Keyring) revoke() {
+	revoked, err := readRevoked(k.cfg)
+	next := *k.current.Load()
+	if err != nil || maps.Equal(revoked, next.revoked) { // load has complained
+		return
+	}
+	next.revoked = revoked
+	k.current.Store(&next)
+	k.log.Info("read the revoked fingerprints anew", zap.Int("revoked", len(revoked)))
+	notify(k.changed)
 }
 
 func notify(slot chan struct{}) {

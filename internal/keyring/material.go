@@ -100,18 +100,23 @@ func (m *material) trust(cfg Config, bundle []byte) error {
 		}
 		m.roots.AddCert(cert)
 	}
-	m.revoked = make(map[string]bool)
+	m.revoked, err = readRevoked(cfg)
+	return err
+}
+
+func readRevoked(cfg Config) (map[string]bool, error) {
+	revoked := make(map[string]bool)
 	if cfg.Revoked == nil {
-		return nil
+		return revoked, nil
 	}
 	list, err := cfg.Revoked()
 	if err != nil {
-		return fmt.Errorf("read the revoked fingerprints: %w", err)
+		return nil, fmt.Errorf("read the revoked fingerprints: %w", err)
 	}
 	for _, fingerprint := range list {
-		m.revoked[fingerprint] = true
+		revoked[fingerprint] = true
 	}
-	return nil
+	return revoked, nil
 }
 
 // checkOwn tells early what the other nodes would say of this one.
