@@ -119,7 +119,7 @@ func (t *tracker) gone(s snapshot) verdict {
 	v := verdict{unsettled: true}
 	switch {
 	case t.main.pid != 0:
-		v.detail = fmt.Sprintf("%s %d exited", t.role(), t.main.pid)
+		v.detail = fmt.Sprintf("%s %d exited", t.role(), t.main.pid) + t.explainPassedOver(s)
 	case t.usePIDFile && s.filePID == 0:
 		v.detail = fmt.Sprintf("no %s process found: its pidfile names none", t.name)
 	case t.usePIDFile:
@@ -128,6 +128,17 @@ func (t *tracker) gone(s snapshot) verdict {
 		v.detail = fmt.Sprintf("no %s process found", t.name)
 	}
 	return v
+}
+
+// explainPassedOver names a process that runs, and is not trusted.
+func (t *tracker) explainPassedOver(s snapshot) string {
+	trusted := t.trusted(s.processes)
+	for _, p := range s.processes {
+		if !slices.ContainsFunc(trusted, func(q process) bool { return q.processID == p.processID }) && !t.children[p.processID] {
+			return fmt.Sprintf("; process %d is user %d's and does not count: restart hacluster if HAProxy runs as that user now", p.pid, p.uid)
+		}
+	}
+	return ""
 }
 
 // role names the main process for people.
