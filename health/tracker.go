@@ -77,11 +77,16 @@ func (t *tracker) prune(s snapshot) {
 // choose returns the main process: the one in the pidfile, the one we know, or the newest that may take over.
 func (t *tracker) choose(s snapshot) (process, bool) {
 	trusted := t.trusted(s.processes)
-	if i := slices.IndexFunc(trusted, func(p process) bool { return s.filePID != 0 && p.innerPID == s.filePID }); i >= 0 {
+	meant := func(p process) bool { return s.filePID != 0 && p.innerPID == s.filePID }
+	known := slices.IndexFunc(s.processes, func(p process) bool { return t.hasMain && p.processID == t.main.processID })
+	if known >= 0 && meant(s.processes[known]) {
+		return s.processes[known], true // others may have that number in their PID namespaces
+	}
+	if i := slices.IndexFunc(trusted, meant); i >= 0 {
 		return trusted[i], true
 	}
-	if i := slices.IndexFunc(s.processes, func(p process) bool { return t.hasMain && p.processID == t.main.processID }); i >= 0 {
-		return s.processes[i], true
+	if known >= 0 {
+		return s.processes[known], true
 	}
 	var newest process
 	for _, p := range trusted {
