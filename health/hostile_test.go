@@ -26,17 +26,19 @@ func owned(uid int) func(*process) { return func(p *process) { p.uid = uid } }
 // TestTrackerAndFakes: any user can start a process named haproxy. It is neither watched in HAProxy's place nor does its end look like
 // HAProxy's.
 func TestTrackerAndFakes(t *testing.T) {
+	// HAProxy may have been given that user, and an operator who sees it run must read why it does not count.
+	const passedOver = "; process 20 is user 12345's and does not count: restart hacluster if HAProxy runs as that user now"
 	genuine, fake, newer := proc(10, 1), proc(20, 1, owned(mallory), young), proc(30, 1)
 	show(t, false, []film{
 		{name: "a fake beside HAProxy", pictures: []picture{
 			{processes: []process{fake, genuine}, want: "ok: haproxy process 10"},
 			{processes: []process{genuine}, want: "ok: haproxy process 10"},
-			{processes: []process{fake}, want: "down: haproxy process 10 exited"},
+			{processes: []process{fake}, want: "down: haproxy process 10 exited" + passedOver},
 			{processes: []process{fake, newer}, want: "ok: haproxy process 30"},
 		}},
 		{name: "a fake with what looks like a worker", pictures: []picture{
 			{processes: []process{proc(10, 1, master), worker(11, 10), fake, worker(21, 20, owned(mallory))}, want: "ok: haproxy master process 10, worker 11"},
-			{processes: []process{fake, worker(21, 20, owned(mallory))}, want: "down: haproxy master process 10 exited"},
+			{processes: []process{fake, worker(21, 20, owned(mallory))}, want: "down: haproxy master process 10 exited" + passedOver},
 		}},
 		{name: "workers are another user's than their master", pictures: []picture{
 			{processes: []process{proc(10, 1, master), worker(11, 10, owned(65534))}, want: "ok: haproxy master process 10, worker 11"},
@@ -49,14 +51,15 @@ func TestTrackerAndFakes(t *testing.T) {
 		}},
 		{name: "HAProxy is an ordinary user's, and stays so", pictures: []picture{
 			{processes: []process{proc(10, 1, owned(100000))}, want: "ok: haproxy process 10"},
-			{processes: []process{fake}, want: "down: haproxy process 10 exited"},
+			{processes: []process{fake}, want: "down: haproxy process 10 exited" + passedOver},
 			{processes: []process{fake, proc(30, 1, owned(100000))}, want: "ok: haproxy process 30"},
 		}},
 	})
 	show(t, true, []film{
 		{name: "a fake with the number of the pidfile, from a PID namespace", pictures: []picture{
 			{filePID: 10, processes: []process{proc(5, 1, owned(mallory), inner(10)), genuine}, want: "ok: haproxy process 10"},
-			{filePID: 10, processes: []process{proc(5, 1, owned(mallory), inner(10))}, want: "down: haproxy process 10 exited"},
+			{filePID: 10, processes: []process{proc(5, 1, owned(mallory), inner(10))}, want: "down: haproxy process 10 exited" +
+				"; process 5 is user 12345's and does not count: restart hacluster if HAProxy runs as that user now"},
 		}},
 	})
 }

@@ -77,11 +77,16 @@ func (t *tracker) prune(s snapshot) {
 // choose returns the main process: the one in the pidfile, the one we know, or the newest that may take over.
 func (t *tracker) choose(s snapshot) (process, bool) {
 	trusted := t.trusted(s.processes)
-	if i := slices.IndexFunc(trusted, func(p process) bool { return s.filePID != 0 && p.innerPID == s.filePID }); i >= 0 {
+	meant := func(p process) bool { return s.filePID != 0 && p.innerPID == s.filePID }
+	known := slices.IndexFunc(s.processes, func(p process) bool { return t.hasMain && p.processID == t.main.processID })
+	if known >= 0 && meant(s.processes[known]) {
+		return s.processes[known], true // others may have that number in their PID namespaces
+	}
+	if i := slices.IndexFunc(trusted, meant); i >= 0 {
 		return trusted[i], true
 	}
-	if i := slices.IndexFunc(s.processes, func(p process) bool { return t.hasMain && p.processID == t.main.processID }); i >= 0 {
-		return s.processes[i], true
+	if known >= 0 {
+		return s.processes[known], true
 	}
 	var newest process
 	for _, p := range trusted {
@@ -119,7 +124,7 @@ func (t *tracker) gone(s snapshot) verdict {
 	v := verdict{unsettled: true}
 	switch {
 	case t.main.pid != 0:
-		v.detail = fmt.Sprintf("%s %d exited", t.role(), t.main.pid)
+		v.detail = fmt.Sprintf("%s %d exited", t.role(), t.main.pid) + t.explainPassedOver(s)
 	case t.usePIDFile && s.filePID == 0:
 		v.detail = fmt.Sprintf("no %s process found: its pidfile names none", t.name)
 	case t.usePIDFile:
@@ -128,6 +133,17 @@ func (t *tracker) gone(s snapshot) verdict {
 		v.detail = fmt.Sprintf("no %s process found", t.name)
 	}
 	return v
+}
+
+// explainPassedOver names a process that runs, and is not trusted.
+func (t *tracker) explainPassedOver(s snapshot) string {
+	trusted := t.trusted(s.processes)
+	for _, p := range s.processes {
+		if !slices.ContainsFunc(trusted, func(q process) bool { return q.processID == p.processID }) && !t.children[p.processID] {
+			return fmt.Sprintf("; process %d is user %d's and does not count: restart hacluster if HAProxy runs as that user now", p.pid, p.uid)
+		}
+	}
+	return ""
 }
 
 // role names the main process for people.

@@ -183,6 +183,10 @@ func TestTrackerWithPIDFile(t *testing.T) {
 		{name: "written with the number of another PID namespace", pictures: []picture{
 			{filePID: 1, processes: []process{proc(10, 1, inner(1)), worker(11, 10, inner(7))}, want: "ok: haproxy master process 10, worker 11"},
 		}},
+		{name: "with the same number as the main process of another PID namespace", pictures: []picture{
+			{filePID: 1, processes: []process{proc(20, 1, inner(1))}, want: "ok: haproxy process 20"},
+			{filePID: 1, processes: []process{proc(10, 1, inner(1)), proc(20, 1, inner(1))}, want: "ok: haproxy process 20"},
+		}},
 		{name: "haproxy -sf takes over before it writes the file (I5)", pictures: []picture{
 			{filePID: 10, processes: []process{proc(10, 1), proc(30, 1)}, want: "ok: haproxy process 10"},
 			{processes: []process{proc(30, 1), proc(20, 5, young, replacing(10))}, want: "ok: haproxy process 20", soon: true},

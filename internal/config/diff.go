@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -36,17 +37,34 @@ func restarts() map[string]string {
 // Diff returns the keys that differ, in the order of the file. A section that only one of them has counts as one key, and so does a list.
 func Diff(old, now Config) []Change {
 	var changes []Change
+	left := differing("", reflect.ValueOf(Take(old, now)), reflect.ValueOf(now))
 	for _, key := range differing("", reflect.ValueOf(old), reflect.ValueOf(now)) {
-		changes = append(changes, Change{Key: key, Restart: reasonFor(key)})
+		change := Change{Key: key, Restart: reasonFor(key)}
+		if change.Restart == "" && slices.Contains(left, key) {
+			change.Restart = "it only fits together with another key that takes one"
+		}
+		changes = append(changes, change)
 	}
 	return changes
 }
 
-// Take returns what a running agent makes of a changed file: the new value of each key that it takes live, the old one of every other.
+// Take returns what a running agent makes of a changed file: the new value of each key that it takes live and
+// that fits, the old one of every other.
 func Take(old, now Config) Config {
 	taken := old
 	takeLive("", reflect.ValueOf(&taken).Elem(), reflect.ValueOf(now))
+	taken.keepTogether(old)
 	return taken
+}
+
+// keepTogether leaves what is judged by a key that waits for a restart as it was, where the two do not fit: no file may say that.
+func (c *Config) keepTogether(old Config) {
+	if c.EIP.ConfirmTimeout <= c.EIP.AttemptTimeout {
+		c.EIP.ConfirmTimeout = old.EIP.ConfirmTimeout
+	}
+	if !c.Health.enabled() && !c.Self().Witness {
+		c.Health = old.Health
+	}
 }
 
 func takeLive(path string, into, now reflect.Value) {

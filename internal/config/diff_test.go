@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,50 @@ func TestDiff(t *testing.T) {
 				if c.Restart == "" {
 					t.Errorf("%s is not taken by a running agent", c.Key)
 				}
+			}
+		})
+	}
+}
+
+// TestTakenIsValid: a running agent never gets what no file may say, half of it from the new file and half from the old one.
+func TestTakenIsValid(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Config)
+		want   string
+	}{
+		{"a shorter confirm_timeout goes with the attempt_timeout",
+			func(c *Config) { c.EIP.AttemptTimeout, c.EIP.ConfirmTimeout = 500*time.Millisecond, time.Second },
+			"eip.attempt_timeout: restart, eip.confirm_timeout: restart"},
+		{"a confirm_timeout that both allow", func(c *Config) { c.EIP.AttemptTimeout, c.EIP.ConfirmTimeout = 500*time.Millisecond, 4*time.Second },
+			"eip.attempt_timeout: restart, eip.confirm_timeout: live"},
+		{"a node that becomes a witness keeps its checks until then",
+			func(c *Config) { c.Nodes[0].Witness, c.Health, c.Log.Level = true, Health{}, "debug" },
+			"nodes: restart, health.process: restart, health.stats: restart, health.http: restart, log.level: live"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			before, after := parseExample(t), parseExample(t)
+			before.Node, after.Node = before.Nodes[0].Name, after.Nodes[0].Name
+			after.Nodes = slices.Clone(after.Nodes)
+			tt.change(&after)
+			for name, c := range map[string]Config{"before": before, "after": after, "taken": Take(before, after)} {
+				d := &document{lines: map[string]int{}, blamed: map[string]bool{}}
+				c.validate(d)
+				if len(d.problems) > 0 {
+					t.Errorf("%s: %v", name, d.problems)
+				}
+			}
+			var got []string
+			for _, c := range Diff(before, after) {
+				how := "live"
+				if c.Restart != "" {
+					how = "restart"
+				}
+				got = append(got, c.Key+": "+how)
+			}
+			if text := strings.Join(got, ", "); text != tt.want {
+				t.Errorf("differ: %q, want %q", text, tt.want)
 			}
 		})
 	}

@@ -71,6 +71,26 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// TestPortsThatNoneHas: a check of such a port would fail on every node for ever.
+func TestPortsThatNoneHas(t *testing.T) {
+	tests := []struct{ health, want string }{
+		{"tcp: {address: '127.0.0.1:99999'}", "health.tcp.address: 99999 is no port; write one from 1 to 65535"},
+		{"tcp: {address: '127.0.0.1:0'}", "health.tcp.address: 0 is no port; write one from 1 to 65535"},
+		{"tcp: {address: '[::1]:65536'}", "health.tcp.address: 65536 is no port; write one from 1 to 65535"},
+		{"http: {url: 'http://127.0.0.1:80800/x'}", "health.http.url: 80800 is no port; write one from 1 to 65535"},
+		{"tcp: {address: '127.0.0.1:65535'}, http: {url: 'http://127.0.0.1/'}", ""},
+		{"tcp: {address: '127.0.0.1:https'}", ""}, // net.Dial looks it up
+	}
+	for _, tt := range tests {
+		t.Run(tt.health, func(t *testing.T) {
+			_, err := parse("c.yaml", []byte(strings.Replace(minimal, "process: {}", tt.health, 1)), "lb-1", host)
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("error %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
 // TestWitnessNeedsNoHealthCheck: it has no HAProxy to check.
 func TestWitnessNeedsNoHealthCheck(t *testing.T) {
 	file := strings.Replace(minimal, "health: {process: {}}", "", 1)

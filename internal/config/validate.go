@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -224,5 +225,15 @@ func (d *document) checkURL(path, text string, schemes ...string) {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || !slices.Contains(schemes, u.Scheme) {
 		d.report(path, fmt.Sprintf("%q is not an %s URL", text, alternatives(schemes)), fmt.Sprintf("write for example %s://127.0.0.1:8080/", schemes[0]))
+	}
+	if err == nil {
+		d.checkPort(path, u.Port())
+	}
+}
+
+// checkPort judges a number; none, or the name of a service, may be right.
+func (d *document) checkPort(path, port string) {
+	if n, err := strconv.ParseUint(port, 10, 64); err == nil && (n == 0 || n > 65535) {
+		d.report(path, port+" is no port", "write one from 1 to 65535")
 	}
 }

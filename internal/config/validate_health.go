@@ -62,9 +62,11 @@ func (h HTTPCheck) validate(d *document) {
 }
 
 func (t TCPCheck) validate(d *document) {
-	if host, port, err := net.SplitHostPort(t.Address); err != nil || host == "" || port == "" {
+	host, port, err := net.SplitHostPort(t.Address)
+	if err != nil || host == "" || port == "" {
 		d.report("health.tcp.address", fmt.Sprintf("%q is not an address with a port", t.Address), "write for example 127.0.0.1:443")
 	}
+	d.checkPort("health.tcp.address", port)
 	t.Probe.validate(d, "health.tcp")
 }
 

@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -52,6 +54,27 @@ func lines(text ...string) string { return strings.Join(text, "\n") + "\n" }
 
 // environment is what ${_ENV NAME} finds.
 func environment(name string) (string, bool) { return "prod", name == "STAGE" }
+
+// TestPipeIsNotRead: keepalived's notify_fifo may lie where 'include *' finds it, and nobody may ever write to it.
+func TestPipeIsNotRead(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := Disk{}.ReadFile(name)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("read a pipe: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("waits for somebody to write to the pipe")
+	}
+}
 
 // TestParse: one form of the grammar each. The host is lb-a.
 func TestParse(t *testing.T) {

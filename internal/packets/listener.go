@@ -14,6 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// lookEvery is how often a listener looks whether its interface is still there: of one that was down before it was removed, a packet socket
+// is told nothing.
+const lookEvery = time.Second
+
 // maxLive holds the longest VRRP message, 255 IPv6 addresses and a trailer, behind IPv6 and AH.
 const maxLive = 8192
 
@@ -22,6 +26,7 @@ type Listener struct {
 	socket *os.File
 	conn   syscall.RawConn
 	device string
+	index  int           // of device; 0: all
 	ifaces map[int]iface // by interface index
 	buf    [maxLive]byte
 	oob    [256]byte
@@ -66,7 +71,7 @@ func Listen(device string) (*Listener, error) {
 		_ = socket.Close()
 		return nil, err
 	}
-	return &Listener{socket: socket, conn: conn, device: device, ifaces: make(map[int]iface)}, nil
+	return &Listener{socket: socket, conn: conn, device: device, index: index, ifaces: make(map[int]iface)}, nil
 }
 
 func prepare(fd, index int) error {
@@ -143,13 +148,19 @@ func (l *Listener) Close() error { return l.socket.Close() }
 func (l *Listener) Next(ctx context.Context) (Packet, error) {
 	defer l.interruptAtEndOf(ctx)()
 	for {
+		if err := l.limitWait(); err != nil {
+			return Packet{}, err
+		}
+		if ctx.Err() != nil { // its interruption may have come before that limit
+			return Packet{}, ctx.Err()
+		}
 		a, err := l.receive()
 		if ctx.Err() != nil {
 			return Packet{}, ctx.Err()
 		}
 		switch {
 		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.ENETDOWN):
+		case errors.Is(err, unix.ENETDOWN), errors.Is(err, os.ErrDeadlineExceeded):
 			if err := l.gone(); err != nil {
 				return Packet{}, err
 			}
@@ -179,12 +190,23 @@ func (l *Listener) interruptAtEndOf(ctx context.Context) (undo func()) {
 	}
 }
 
-// gone says whether the interface is not only down.
-func (l *Listener) gone() error {
-	if l.device == "" {
+// limitWait lets a read end when it is time to look at the interface.
+func (l *Listener) limitWait() error {
+	if l.index == 0 {
 		return nil
 	}
-	if _, err := net.InterfaceByName(l.device); err != nil {
+	if err := l.socket.SetReadDeadline(time.Now().Add(lookEvery)); err != nil {
+		return fmt.Errorf("wait for packets: %w", err)
+	}
+	return nil
+}
+
+// gone says whether the interface is not only down. Another one of its name is not heard.
+func (l *Listener) gone() error {
+	if l.index == 0 {
+		return nil
+	}
+	if _, err := net.InterfaceByIndex(l.index); err != nil {
 		return fmt.Errorf("read packets: interface %q was removed: %w", l.device, err)
 	}
 	return nil

@@ -227,6 +227,27 @@ func TestListenAndTheInterfaceGoes(t *testing.T) {
 	}
 }
 
+// A packet socket is told that its interface went down, and nothing more when that is removed later.
+func TestListenAndTheInterfaceGoesLater(t *testing.T) {
+	inNamespace(t)
+	l, err := Listen("v1")
+	must(t, err)
+	defer l.Close()
+	v1 := device(t, "v1")
+	must(t, netlink.LinkSetDown(v1))
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := l.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("down: %v", err)
+	}
+	must(t, netlink.LinkDel(v1))
+	ctx, cancel = context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if _, err := l.Next(ctx); err == nil || !strings.Contains(err.Error(), `interface "v1" was removed`) {
+		t.Errorf("removed: %v", err)
+	}
+}
+
 func TestListenNowhere(t *testing.T) {
 	if _, err := Listen("nosuch0"); err == nil || !strings.Contains(err.Error(), "'ip link' lists what there is") {
 		t.Errorf("%v", err)

@@ -113,6 +113,26 @@ func TestTwoAdvertsCrossNothing(t *testing.T) {
 	}
 }
 
+// Who resigns before the other's next advert was Master beside it all the same, if that comes when it is due: a deposed Master that wakes
+// between its check and its send says one advert, hears the new one, and resigns.
+func TestOneAdvertAndAGoodbyeAmidAnothersReign(t *testing.T) {
+	const reign = "+0ms A\n+100ms A\n+200ms A\n+300ms A\n"
+	for text, want := range map[string]string{
+		reign + "+330ms B\n+335ms B prio 0\n+400ms A\n+500ms A":                                   "1*A with 1*B",
+		reign + "+330ms B\n+335ms B prio 0\n+335ms B prio 0\n+400ms A\n+500ms A":                  "1*A with 1*B",
+		reign + "+330ms B\n+390ms B prio 0\n+450ms A\n+550ms A":                                   "A>B preemption; B>A priority 0", // a Backup's skew later
+		reign + "+330ms B\n+335ms B prio 0\n+390ms C\n+490ms C":                                   "A>B preemption; B>C priority 0",
+		reign + "+330ms B\n+335ms B prio 0\n+380ms A prio 0\n+400ms C":                            "A>B preemption; B>C priority 0",
+		reign + "+330ms B\n+335ms B prio 0\n+2s C":                                                "A>B preemption; B>C priority 0",
+		reign + "+330ms B\n+335ms B prio 0":                                                       "A>B preemption",
+		reign + "+300ms A peer Y\n+330ms B\n+335ms B prio 0\n+400ms A\n+400ms A peer Y\n+500ms A": "1*A with 1*B",
+	} {
+		if got := story(judged(Options{}, script(t, text))); got != want {
+			t.Errorf("%q, want %q:\n%s", got, want, text)
+		}
+	}
+}
+
 // The order of time counts, not the order in the file: several interfaces are written in turns.
 func TestOrder(t *testing.T) {
 	tidy := score(`###0......  ....######`)

@@ -54,6 +54,9 @@ func (r *router) advert(s *sender, v voice, p packets.Packet) {
 	r.expire(p.Time)
 	before := s.round.began
 	fresh := s.round.next(v, p.Dst, p.Time)
+	if !r.tellsNothing(s, v, p.Time) {
+		r.decide()
+	}
 	s.voice = v
 	if v.priority == 0 {
 		r.resign(s, p.Time, fresh)
@@ -73,7 +76,25 @@ func (r *router) advert(s *sender, v voice, p packets.Packet) {
 	if fresh {
 		s.intervals.add(p.Time.Sub(before))
 		r.contest.count(s, p.Time)
+		r.decide()
 	}
+}
+
+// decide settles a contest in which one is left. Where that is because another resigned, it waits for the next packet that tells something:
+// who was silent only because its advert was not due yet did not make room.
+func (r *router) decide() {
+	if r.contest != nil && len(r.open) < 2 {
+		r.settle(false)
+	}
+}
+
+// tellsNothing leaves a contest open: whoever is left advertises no later than it had to, or another one repeats that it resigns.
+func (r *router) tellsNothing(s *sender, v voice, at time.Time) bool {
+	current := r.reignOf(s)
+	if v.priority == 0 {
+		return current == nil
+	}
+	return current != nil && at.Sub(current.last) <= v.interval+crossing
 }
 
 func (r *router) reignOf(s *sender) *reign {
@@ -163,8 +184,8 @@ func (r *router) close(old *reign, how ending) {
 	if r.last == nil || !old.heard.Before(r.last.heard) {
 		r.last = old
 	}
-	if r.contest != nil && len(r.open) < 2 {
-		r.settle(false)
+	if how != byFarewell || r.contest != nil && len(r.contest.masters()) > 0 {
+		r.decide()
 	}
 }
 

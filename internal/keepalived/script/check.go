@@ -5,6 +5,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -305,7 +306,10 @@ func cutOnce(text, option string) (string, bool) {
 	return before + after, found && (after == "" || after[0] == ' ')
 }
 
-func isPort(text string) bool { return regexp.MustCompile(`^[0-9]{1,5}$`).MatchString(text) }
+func isPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0
+}
 
 // seconds reads a number of seconds with a fraction, or 0.
 func seconds(text string) time.Duration {

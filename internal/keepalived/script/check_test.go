@@ -75,7 +75,7 @@ func TestReadCheckLeavesAlone(t *testing.T) {
 		"systemctl restart haproxy", "systemctl is-active a b", "kill -0 1", "kill -9 $(cat /run/haproxy.pid)", "kill -0 $(cat $F)",
 		"curl https://localhost/", "curl -u a:b http://localhost/", "curl -d x http://localhost/", "curl http://a/ http://b/", "curl --retry 3 http://a/",
 		"curl -s http://a/ | grep ok", "curl -H 'X-A: b' -H 'Host: c' http://a/", "curl -X POST http://a/", "curl", "curl -m", "curl http://user:pw@a/",
-		"wget --post-data x http://a/", "nc localhost 80", "nc -z localhost", "nc -uz localhost 80", "nc -z localhost 80-90", "nc -zw",
+		"wget --post-data x http://a/", "nc localhost 80", "nc -z localhost", "nc -uz localhost 80", "nc -z localhost 0", "nc -z localhost 65536", "curl -f http://localhost:99999/", "nc -z localhost 80-90", "nc -zw",
 		"echo show info | socat tcp:1.2.3.4:5 -", "echo help | socat /run/a -", "cat </dev/udp/a/1", "</dev/tcp/a/b", "</dev/tcp/",
 		strings.Repeat("sh -c '", 30) + "pidof haproxy",
 	} {

@@ -177,7 +177,7 @@ func withURL(check Check, text string) (Check, bool) {
 		text = "http://" + text
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" || u.Hostname() == "" || u.User != nil {
+	if err != nil || u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.Port() != "" && !isPort(u.Port()) {
 		return Check{}, false
 	}
 	if u.Path == "" {
