@@ -109,10 +109,8 @@ func (a *agent) openCandidate(ctx context.Context, cfg config.Config, core *cont
 	if err := a.preflight(ctx, client, log); err != nil {
 		return err
 	}
-	if script := cfg.Health.Script; script != nil {
-		if err := hooks.CheckProgram(script.Command[0]); err != nil {
-			return fmt.Errorf("health.script: %w", err)
-		}
+	if err := checkScript(cfg); err != nil {
+		return err
 	}
 	monitor, err := health.NewExchange(healthConfig(cfg.Health), log.Named("health"))
 	if err != nil {
@@ -120,6 +118,16 @@ func (a *agent) openCandidate(ctx context.Context, cfg config.Config, core *cont
 	}
 	a.ec2, a.sources.EC2, ports.EC2 = client, client, a.metrics.MeasureEC2(client)
 	a.health, a.sources.Health, a.again.health, ports.Health = monitor, monitor, monitor, monitor
+	return nil
+}
+
+// checkScript keeps from being run as the agent what others could change.
+func checkScript(cfg config.Config) error {
+	if script := cfg.Health.Script; script != nil {
+		if err := hooks.CheckProgram(script.Command[0]); err != nil {
+			return fmt.Errorf("health.script: %w", err)
+		}
+	}
 	return nil
 }
 
