@@ -1,12 +1,33 @@
 package main_test
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 )
+
+// TestAMemberStartsThoughEC2Hangs: an EC2 that takes requests and never answers uses up the time that a start has for it. The vote must not
+// depend on that.
+func TestAMemberStartsThoughEC2Hangs(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	n := newNode(t)
+	must(t, os.Mkdir(n.data(), 0o700))
+	marker := `{"cluster": "test", "node": "node-a", "incarnation": "0123456789abcdef"}` // that of a member which lost its store
+	must(t, os.WriteFile(filepath.Join(n.data(), "initialized"), []byte(marker), 0o600))
+	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // or the end of the connection does not show
+		<-r.Context().Done()
+	}))
+	t.Cleanup(hanging.Close)
+	n.replace = []string{n.endpoint, hanging.URL, "eip: {", "eip: {attempt_timeout: 25s, confirm_timeout: 60s, "}
+	startAgent(t, n)
+}
 
 // TestAReloadRefusesAnUnsafeScript: as the start does, which would otherwise be the first to say so.
 func TestAReloadRefusesAnUnsafeScript(t *testing.T) {
