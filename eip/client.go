@@ -262,7 +262,9 @@ func (c *Client) disassociate(ctx context.Context, id AssociationID, permit Perm
 func (w *access) attempt(ctx context.Context, g *gate, call func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
-	return g.seal(call(withGate(ctx, g)))
+	err := g.seal(call(withGate(ctx, g)))
+	w.credentials.judge(codeOf(err))
+	return err
 }
 
 func (c *Client) fail(doing, action string, err error) error {

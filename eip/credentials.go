@@ -28,9 +28,10 @@ var errNoCredentials = errors.New("no AWS credentials")
 type credentialStore struct {
 	source aws.CredentialsProvider // the SDK's cache
 
-	mu   sync.Mutex
-	held aws.Credentials
-	err  error // of the last fetch
+	mu      sync.Mutex
+	held    aws.Credentials
+	err     error // of the last fetch
+	refused bool  // EC2 has refused those held
 }
 
 // Retrieve returns credentials that have not expired, or asks for some. If that fails it returns the expired ones: IMDS may be
@@ -65,9 +66,25 @@ func (s *credentialStore) fetch(ctx context.Context) (aws.Credentials, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err = err; err == nil {
-		s.held = creds
+		s.held, s.refused = creds, false
 	}
 	return creds, err
+}
+
+// judge takes in what EC2 said to a call. Another role of the instance has other credentials at once, and those of the old one expire later.
+func (s *credentialStore) judge(code string) {
+	switch code {
+	case codeAuthFailure, codeSignature, codeInvalidClientID, codeRequestExpired, "ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException":
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.refused = true
+	}
+}
+
+func (s *credentialStore) isRefused() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused
 }
 
 // run fetches new credentials before the ones held expire, until ctx ends.
@@ -84,11 +101,11 @@ func (s *credentialStore) run(ctx context.Context) {
 	}
 }
 
-// refresh fetches new credentials if the ones held are about to expire. What goes wrong is kept for Warm; the next tick tries
+// refresh fetches new credentials if the ones held are about to expire, or are refused. What goes wrong is kept for Warm; the next tick tries
 // again.
 func (s *credentialStore) refresh(ctx context.Context) {
 	held, _ := s.newest()
-	if !held.CanExpire || time.Until(held.Expires) > refreshLead {
+	if expiring := held.CanExpire && time.Until(held.Expires) <= refreshLead; !expiring && !s.isRefused() {
 		return
 	}
 	if cache, ok := s.source.(interface{ Invalidate() }); ok {

@@ -132,15 +132,14 @@ func (g *Group) Disassociate(ctx context.Context, id AssociationID, permit Permi
 
 // Preflight checks, without changing anything, that a failover of each of the addresses would work from this node: with one read, and one
 // DryRun of each call for each. EC2 counts a DryRun as a call, and holds 50 calls of each kind ready for the whole account, so it ends
-// with the first that is throttled: that error's class is Throttled if nothing else was found.
+// with the first that is throttled: that error's class is Throttled if nothing else was found. It ends with the first without an answer, too.
 func (g *Group) Preflight(ctx context.Context) error {
 	var errs []error
 	useless := func(err error) bool { // to ask on
 		if !slices.Contains(errs, err) { // a read that failed is every address's error
 			errs = append(errs, err)
 		}
-		class := Classify(err)
-		return class == NotSent || class == Throttled
+		return !Answered(err) || Classify(err) == Throttled // who is silent once would be waited for again and again
 	}
 	for i, seen := range g.Inspect(ctx) {
 		c := g.clients[i]

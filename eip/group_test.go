@@ -107,6 +107,16 @@ func TestPreflightEndsWhereEC2Throttles(t *testing.T) {
 	wantClass(t, g.Preflight(t.Context()), Denied) // a refusal is not hidden by it
 }
 
+// TestPreflightEndsWhereEC2IsSilent: a start would wait for as many time-outs as there are calls to try.
+func TestPreflightEndsWhereEC2IsSilent(t *testing.T) {
+	fake, g := newGroup(t, 3)
+	inject(t, fake, ec2fake.Fault{Kind: ec2fake.Drop})
+	wantClass(t, g.Preflight(t.Context()), Unknown)
+	if got, want := actions(t, fake), "1 reads, 0 associate, 0 disassociate"; got != want {
+		t.Errorf("%s, want %s: it went on", got, want)
+	}
+}
+
 // TestInspectSeveral: in the order of the configuration, each with its own error.
 func TestInspectSeveral(t *testing.T) {
 	fake, g := newGroup(t, 3)

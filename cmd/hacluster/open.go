@@ -28,8 +28,6 @@ import (
 // This file opens the parts of an agent, and tries what they will need before it is needed.
 
 func openAgent(ctx context.Context, cfg config.Config, again *reloader) (*agent, error) {
-	ctx, cancel := context.WithTimeout(ctx, startWithin)
-	defer cancel()
 	log := again.log
 	notify, err := hooks.New(hooksConfig(cfg), log.Named("hooks"))
 	if err != nil {
@@ -91,6 +89,9 @@ func (a *agent) open(ctx context.Context, cfg config.Config, replica *controller
 
 // openCandidate finds out where this node wants the address, and tries what it will need before it is needed.
 func (a *agent) openCandidate(ctx context.Context, cfg config.Config, core *controller.Config, ports *controller.Ports, log *zap.Logger) error {
+	// The limit is that of AWS alone: a member goes on without EC2, and what is opened then needs time of its own.
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
 	id, err := eip.Identify(ctx, eip.IdentityConfig{IMDSEndpoint: cfg.AWS.IMDSEndpoint, Region: cfg.AWS.Region,
 		ENI: eip.ENI(cfg.AWS.NetworkInterfaceID), PrivateIP: firstPrivateIP(cfg)})
 	if err != nil {
@@ -109,10 +110,8 @@ func (a *agent) openCandidate(ctx context.Context, cfg config.Config, core *cont
 	if err := a.preflight(ctx, client, log); err != nil {
 		return err
 	}
-	if script := cfg.Health.Script; script != nil {
-		if err := hooks.CheckProgram(script.Command[0]); err != nil {
-			return fmt.Errorf("health.script: %w", err)
-		}
+	if err := checkScript(cfg); err != nil {
+		return err
 	}
 	monitor, err := health.NewExchange(healthConfig(cfg.Health), log.Named("health"))
 	if err != nil {
@@ -120,6 +119,16 @@ func (a *agent) openCandidate(ctx context.Context, cfg config.Config, core *cont
 	}
 	a.ec2, a.sources.EC2, ports.EC2 = client, client, a.metrics.MeasureEC2(client)
 	a.health, a.sources.Health, a.again.health, ports.Health = monitor, monitor, monitor, monitor
+	return nil
+}
+
+// checkScript keeps from being run as the agent what others could change.
+func checkScript(cfg config.Config) error {
+	if script := cfg.Health.Script; script != nil {
+		if err := hooks.CheckProgram(script.Command[0]); err != nil {
+			return fmt.Errorf("health.script: %w", err)
+		}
+	}
 	return nil
 }
 

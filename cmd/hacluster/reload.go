@@ -129,6 +129,9 @@ func (r *reloader) reload() (adminapi.Reloaded, error) {
 
 // take begins with what can be refused.
 func (r *reloader) take(cfg config.Config) error {
+	if err := checkScript(cfg); r.health != nil && err != nil {
+		return err
+	}
 	if err := r.hooks.Replace(hooksConfig(cfg)); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -203,4 +204,21 @@ func TestAForwardedRequestGoesNoFurther(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestOneNodeForAnAddressOnTheWire: a node of the configuration file that never came, and one that was let in at its VRRP address. The wire
+// refuses a list of peers with one twice, and would go on with the old one whoever comes later.
+func TestOneNodeForAnAddressOnTheWire(t *testing.T) {
+	at := func(name fsm.NodeName, vrrp string) fsm.Attributes {
+		return fsm.Attributes{Name: name, Address: vrrp + ":7400", VRRPAddress: vrrp, Priority: 100}
+	}
+	c := NewCore(Config{Self: at("node-b", "10.0.0.2"), Configured: []fsm.Attributes{at("node-b", "10.0.0.2"), at("node-z", "10.0.0.1")}})
+	c.committed.Nodes["node-b"] = fsm.Node{Attributes: at("node-b", "10.0.0.2")}
+	c.committed.Nodes["node-c"] = fsm.Node{Attributes: at("node-c", "fe80::3")} // says what no configuration file may
+	c.committed.Admitted = map[fsm.NodeName]fsm.Attributes{"node-a": at("node-a", "10.0.0.1")}
+	first, self := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
+	want := Wiring{Senders: map[netip.Addr]fsm.NodeName{first: "node-a", self: "node-b"}, Peers: []netip.Addr{first}}
+	if got := c.wiring(); !got.equal(want) {
+		t.Errorf("%v, want %v", got, want)
+	}
 }

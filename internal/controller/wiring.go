@@ -31,10 +31,13 @@ func (c *Core) considerWiring() {
 
 func (c *Core) wiring() Wiring {
 	w := Wiring{Senders: map[netip.Addr]fsm.NodeName{}}
-	for _, n := range c.directory() {
+	nodes := c.directory()
+	// Of two with one address that the cluster has agreed on counts: the other is in the configuration file and has not come.
+	slices.SortStableFunc(nodes, func(a, b fsm.Attributes) int { return cmp.Compare(c.agreedRank(a.Name), c.agreedRank(b.Name)) })
+	for _, n := range nodes {
 		address, err := netip.ParseAddr(n.VRRPAddress)
-		if err != nil {
-			continue // a node that has not said it
+		if _, taken := w.Senders[address]; err != nil || !address.Is4() || taken {
+			continue // a node that has not said it, or what the wire would refuse, with all of the list
 		}
 		w.Senders[address] = n.Name
 		// A witness listens for the sake of hints alone.
@@ -44,6 +47,16 @@ func (c *Core) wiring() Wiring {
 	}
 	slices.SortFunc(w.Peers, netip.Addr.Compare)
 	return w
+}
+
+// agreedRank is 0 for a node that the state knows, 1 for one that is configured only.
+func (c *Core) agreedRank(name fsm.NodeName) int {
+	_, member := c.committed.Nodes[name]
+	_, admitted := c.committed.Admitted[name]
+	if member || admitted {
+		return 0
+	}
+	return 1
 }
 
 // directory returns every node that belongs to the cluster, sorted by name: those of the configuration file, as far as the cluster has not
