@@ -96,7 +96,7 @@ func mutants() []mutant {
 			edits: []edit{{"internal/controller/claim.go", `c.address().Foreign != "" && (seen == nil || *seen != a) {`, "seen != nil && false {"}},
 		},
 		{
-			name: "a late call of the cluster is taken for a person's move", breaks: "I6", atMost: 2000, scenario: "late atomic calls",
+			name: "a late call of the cluster is taken for a person's move", breaks: "I6", atMost: 500, scenario: "freed for late calls",
 			edits: []edit{{"internal/controller/watch.go", ` && !c.ownLateCall(read)`, ""}},
 		},
 		{
