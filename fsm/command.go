@@ -58,7 +58,7 @@ type Command interface {
 type Origin struct {
 	// Term in which the proposer is leader.
 	Term uint64 `json:"term"`
-	// UnixMilli is the proposer's wall clock, for people.
+	// UnixMilli is the proposer's wall clock: for people, and for State.Unanswered.
 	UnixMilli int64 `json:"unix_ms,omitempty"`
 	// Reason in a human clause: "haproxy master process exited".
 	Reason string `json:"reason,omitempty"`

@@ -31,17 +31,7 @@ func TestDiff(t *testing.T) {
 			before, after := parseExample(t), parseExample(t)
 			before.TLS, after.TLS = nil, nil
 			tt.change(&after)
-			var got []string
-			for _, c := range Diff(before, after) {
-				how := "live"
-				if c.Restart != "" {
-					how = "restart"
-				}
-				got = append(got, c.Key+": "+how)
-			}
-			if text := strings.Join(got, ", "); text != tt.want {
-				t.Errorf("differ: %q, want %q", text, tt.want)
-			}
+			wantDiff(t, before, after, tt.want)
 			taken := Take(before, after)
 			for _, c := range Diff(before, taken) {
 				if c.Restart != "" {
@@ -86,18 +76,24 @@ func TestTakenIsValid(t *testing.T) {
 					t.Errorf("%s: %v", name, d.problems)
 				}
 			}
-			var got []string
-			for _, c := range Diff(before, after) {
-				how := "live"
-				if c.Restart != "" {
-					how = "restart"
-				}
-				got = append(got, c.Key+": "+how)
-			}
-			if text := strings.Join(got, ", "); text != tt.want {
-				t.Errorf("differ: %q, want %q", text, tt.want)
-			}
+			wantDiff(t, before, after, tt.want)
 		})
+	}
+}
+
+// wantDiff wants these keys to differ, each with whether it is taken live.
+func wantDiff(t *testing.T, before, after Config, want string) {
+	t.Helper()
+	var got []string
+	for _, c := range Diff(before, after) {
+		how := "live"
+		if c.Restart != "" {
+			how = "restart"
+		}
+		got = append(got, c.Key+": "+how)
+	}
+	if text := strings.Join(got, ", "); text != want {
+		t.Errorf("differ: %q, want %q", text, want)
 	}
 }
 

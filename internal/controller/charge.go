@@ -24,7 +24,7 @@ type charge struct {
 
 	claim   claimant
 	sight   sight
-	leaving Op // the release that goes before a transfer
+	leaving Op // the release that goes before a transfer, or ends a respect
 }
 
 func (c *Core) charge(id fsm.AllocationID) *charge {

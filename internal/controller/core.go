@@ -57,7 +57,7 @@ type Config struct {
 	Configured []fsm.Attributes
 	// Jitter returns a duration in [0, max]: the only randomness of the core.
 	Jitter func(max time.Duration) time.Duration
-	// WallClock returns Unix milliseconds for the history.
+	// WallClock returns Unix milliseconds: for the history, and to tell how old a claim in it is.
 	WallClock func() int64
 }
 

@@ -124,7 +124,7 @@ func (c *Core) reasonToLeave() reason {
 
 // respectsOnly: nobody is served here, and the addresses wait for somebody else's association to end, which only a read shows.
 func (c *Core) respectsOnly() bool {
-	return !c.any((*charge).holds) && c.any(func(a *charge) bool { return a.address().Foreign != "" })
+	return !c.any((*charge).holds) && c.any((*charge).leftAlone)
 }
 
 // unconfirmedTooLong: nothing could be taken. Where another address is held, its clients must not pay for this one's trouble, unless that is

@@ -115,6 +115,9 @@ func (c *campaign) work(t *testing.T) {
 		s := draw(*from + uint64(n)/uint64(*repeat))
 		result, err := c.attempt(t, s)
 		c.done.Add(1)
+		if err != nil || len(result.Violations) > 0 {
+			c.failed.Add(1)
+		}
 		if err != nil {
 			c.fail(t, fmt.Sprintf("schedule %d: %v\n%s", s.Seed, err, again(s)))
 			continue
@@ -219,9 +222,8 @@ func (c *campaign) report(t *testing.T, r Result) {
 		len(r.Violations), r.Violations[0], again(r.Schedule), story(r)))
 }
 
-// fail counts a schedule that failed, tells its story, and keeps the first line for the end.
+// fail tells the story of a schedule that failed, and keeps the first line for the end.
 func (c *campaign) fail(t *testing.T, story string) {
-	c.failed.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t.Error(story)
